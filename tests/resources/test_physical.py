@@ -318,6 +318,10 @@ print(qdk.telemetry.TELEMETRY_ENABLED, dict(os.environ) == before, threading.act
             r"Argument `cycle_time_ns` must be in \(0, inf\), but is 0.",
         ),
         (
+            lambda: SurfaceCode(cycle_time_ns=1e300),
+            r"Argument `cycle_time_ns` must be between 0.001 and 1e\+100 \(nanoseconds",
+        ),
+        (
             lambda: SurfaceCode(error_rate=True),
             r"Argument `error_rate` must be in \(0, 0.01\), but is True.",
         ),

@@ -57,7 +57,7 @@ def _check_estimate(name: str, value: Estimate) -> None:
         raise argument_error(name, "be (value, error), two numbers", shown(value))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dissipation:
     """How the modes of the kept weights behave: step by step, and over a horizon of T steps.
 

@@ -13,7 +13,7 @@ from qdescent.linalg.spectra.cluster import Estimate
 from qdescent.linalg.spectra.spectrum import Spectrum
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Divergent:
     """The modes that grow by more than 1 % over the horizon: bounds on their share, nodes, and
     their part of E(T).

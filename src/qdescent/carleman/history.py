@@ -27,7 +27,7 @@ from qdescent.linalg.polynomial_terms import check_scale
 from qdescent.linalg.tensors import real_tensor
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class HistorySystem(LinearSystem):
     """M Z = B with Z = (z_0, z_1, ..., z_T, z_T, ..., z_T): the history of a lifted map and p
     further copies of its end.

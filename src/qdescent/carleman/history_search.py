@@ -16,7 +16,7 @@ FINEST = 2**0.125  # two units this close differ by less than a per cent in quer
 FAILED = float("inf")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HistorySearch:
     """Queries by unit and padding; units relative to the one that the majorant was made in.
 

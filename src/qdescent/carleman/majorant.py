@@ -200,7 +200,7 @@ def _word_powers(norms: MapNorms, order: int, steps: int) -> Floats:
     return blocks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Majorant:
     """Bounds on the blocks of A^t between words, t = 0 ... T, in some unit.
 

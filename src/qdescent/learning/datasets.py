@@ -48,7 +48,7 @@ _MAX_ITEMS = 60_000
 _MOST_BYTES = _MAX_ITEMS * 28 * 28  # of the images, by far the longest file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageData:
     """Labelled images, standardised: x = (pixel - mean) / std, mean and std over all pixels of the
     training images.

@@ -45,7 +45,9 @@ def gradient_map(
     -(eta/k!) grad^{k+1} L.
 
     By nested exact derivatives (PyTorch's forward over forward over ... over reverse mode),
-    independent of the Taylor rules of `taylor_rules.py`.
+    independent of the Taylor rules of `taylor_rules.py`. Of a network with kinks (ReLU), which have
+    no series and which `series_descent` refuses, it is the map of the piece around theta: right
+    until an activation crosses its kink, and another one beyond.
 
     Args:
         task: network, loss and batch.
@@ -96,7 +98,7 @@ def gradient_map(
     return PolynomialMap(coefficients)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ThresholdedMap(PolynomialMap):
     """A gradient map of which only the large entries are kept, with what was dropped.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from qdescent._checks import argument_error, check_instance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mask:
     """The support of a pruned network: for each parameter a boolean tensor, True where the weight
     is kept.

@@ -19,7 +19,7 @@ LARGEST_KAPPA, LEAST_EPSILON = 1e100, 1e-300  # squares and reciprocals of them 
 MOST_COEFFICIENTS = 10**8  # of one polynomial: 800 MB, and as many products to apply it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class InversePolynomial:
     """An odd polynomial q(x) close to 1/x on [1/kappa, 1].
 
@@ -113,7 +113,7 @@ def minimax_inverse(kappa: float, epsilon: float) -> InversePolynomial:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KernelFilter:
     """An even polynomial R that is 1 at 0 and small on [1/kappa, 1].
 

@@ -10,7 +10,7 @@ from qdescent._arrays import Floats
 from qdescent._checks import argument_error, check_integer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GramRule:
     """The Gauss rule of R nodes for the uniform measure on t = 0 ... T - 1, and the polynomial
     through its nodes.

@@ -13,7 +13,7 @@ from qdescent._checks import argument_error, check_interval, shown
 from qdescent.linalg.tensors import number_tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LinearSystem:
     """A square system M Z = B, and where the answer sits in Z.
 

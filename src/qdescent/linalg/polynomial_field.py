@@ -22,7 +22,7 @@ from qdescent.linalg.polynomial_terms import (
 from qdescent.linalg.tensors import real_tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PolynomialField:
     """The right-hand side of du/dt = sum_k F_k u^{(x)k} in R^n; the forcing may depend on time.
 

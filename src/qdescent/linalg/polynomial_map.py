@@ -23,7 +23,7 @@ from qdescent.linalg.tensors import real_tensor
 MOST_STEPS = 10_000_000  # each is a row of the result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PolynomialMap:
     """One step of a polynomial iteration in R^n: u_{t+1} = sum_k F_k u_t^{(x)k}.
 

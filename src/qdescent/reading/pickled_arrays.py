@@ -34,7 +34,7 @@ class Name:
     path: str
 
 
-@dataclass
+@dataclass(eq=False)
 class Array:
     """An array of bytes that is still to get its numbers."""
 

@@ -34,7 +34,7 @@ STATE_FOLDER = "state"
 REMEDY = "delete that file and resume, and the stage is computed again"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class State:
     """What a finished stage hands to the next.
 

@@ -43,7 +43,7 @@ class Errors:
     outside: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Reflection:
     """One reflection about the kernel, at one estimate t of the norm.
 

@@ -33,7 +33,7 @@ from qdescent.solvers.promise.limits import ORDER_LIMIT
 MOST_STEPS, MOST_GROWTH = 10_000_000, 1e3  # beyond it no term is near the truth
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SeriesSolution:
     """u(T) = sum_k u_k(T), the order-N Carleman solution after T steps.
 

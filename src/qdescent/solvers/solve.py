@@ -53,7 +53,7 @@ class Status(StrEnum):
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solution:
     """What a solver found.
 

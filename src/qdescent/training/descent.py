@@ -160,7 +160,7 @@ def _share(right: Tensor) -> float:
 MOST_EPOCHS = 100_000  # the schedule of the learning rate is spread over them
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DenseState:
     """A dense training between two epochs: enough to go on to the same numbers.
 

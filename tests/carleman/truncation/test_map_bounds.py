@@ -10,6 +10,7 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman.lifting.linearization import carleman_linearize
+from qdescent.carleman.truncation import map_bounds
 from qdescent.carleman.truncation.map_bounds import (
     descent_number,
     map_error_bounds,
@@ -266,3 +267,21 @@ def test_errors():
     ):
         map_error_bounds([0, 1.0], -1, 3, 2)
     assert descent_number(0.0, 1.0, 0.1) == descent_number(-0.1, 1.0, 0.1) == math.inf
+
+
+@pytest.mark.parametrize("form", ["homogenised", "plain"])
+@pytest.mark.parametrize("norms", [[0.01, 0.8, 0.1], [0.0, 0.9, 0.3], [0.1, 1.5, 0.2]])
+def test_bounds_that_rest_are_those_of_every_later_step(form, norms):
+    """As of so many maps that are not known to be one."""
+    found = map_error_bounds(norms, 0.1, 600, 3, form)
+    each = np.tile(norms, (600, 1))
+    each[-1, 0] += 1e-300  # another map, by a number that rounding drops
+    np.testing.assert_array_equal(found, map_error_bounds(each, 0.1, 600, 3, form))
+
+
+def test_a_million_steps_of_a_map_at_rest_take_no_time_and_others_are_refused(monkeypatch):
+    assert np.isfinite(map_error_bounds([0.01, 0.5, 0.1], 0.1, 1_000_000, 2)).all()
+    monkeypatch.setattr(map_bounds, "PATIENCE", 200)
+    with pytest.raises(ArgumentError, match="`steps` must be at most 100,000 where the bounds"):
+        map_error_bounds([0.01, 1.0, 0.0], 0.1, 1_000_000, 1)
+    map_error_bounds([0.01, 1.0, 0.0], 0.1, 1000, 1)

@@ -85,8 +85,8 @@ def test_the_circuit_of_an_equation_follows_it(tmp_path):
         (-1, "hold a step h above 0, one number, but is .*whose h is -1.0"),
         ([0.1, 0.2], r"hold a step h above 0, one number, but is .*whose h is of shape \(2,\)"),
         ([], r"hold a step h above 0, one number, but is .*whose h is of shape \(0,\)"),
-        (np.nan, "be finite"),
-        (np.inf, "be finite"),
+        (np.nan, "hold finite numbers"),
+        (np.inf, "hold finite numbers"),
         (1j, "whose h holds complex numbers"),
         (True, "whose h holds truth values"),
         (1e308, r"hold an equation whose Euler step is finite, but is .* with h = 1e\+308"),
@@ -132,8 +132,8 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name, near, tmp_p
             {"F1": np.array([["2020-01-01"]], dtype="datetime64[D]")},
             "must be a directory of `qdescent run`",
         ),
-        ({"F1": [[np.nan]]}, "`source F1` must be finite"),
-        ({"F1": [[1.0]], "u0": [np.inf]}, "`source u0` must be finite"),
+        ({"F1": [[np.nan]]}, "`source` must hold finite numbers.*whose F1"),
+        ({"F1": [[1.0]], "u0": [np.inf]}, "`source` must hold finite numbers.*whose u0"),
         ({"F1": 0.5}, "whose F1 is a single number"),
         ({"F1": [0.5]}, r"whose F1 has shape \(1,\) where F1 asks for \(1, 1\)"),
         (
@@ -213,3 +213,15 @@ def test_a_map_without_a_linear_part_runs_to_its_closed_form(arrays, tmp_path):
     assert record.rows["circuit/descent"].value == (pytest.approx(u),)
     assert record.rows["circuit/answer"].value[0] == pytest.approx(u, abs=2e-3)
     assert record.rows["circuit/error_to_direct"].value < 1e-3
+
+
+def test_what_is_wrong_with_an_array_names_it(tmp_path):
+    np.savez(tmp_path / "still.npz", F0=np.zeros(2), F1=np.eye(2) / 2)
+    with pytest.raises(ArgumentError, match=r"still.npz.*whose F0 and u0 are zero or missing"):
+        run_circuit_job(CircuitSettings(source=str(tmp_path / "still.npz")), tmp_path / "o")
+    bad = np.array([[0.5, np.inf], [np.nan, 0.5]])
+    for name, array, count in (("h", np.array(np.nan), "1 of 1"), ("F1", bad, "2 of 4")):
+        given = {"F0": np.ones(2), "F1": np.eye(2) / 2, name: array}
+        np.savez(tmp_path / "bad.npz", **given)
+        with pytest.raises(ArgumentError, match=rf"bad.npz', whose {name} has {count} NaN or"):
+            load_map(tmp_path / "bad.npz")

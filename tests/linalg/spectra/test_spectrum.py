@@ -394,3 +394,19 @@ def test_a_probe_without_a_used_place_is_refused():
             Spectrum(
                 nodes.repeat(count, 1), weights.repeat(count, 1), torch.tensor(residuals), size=10
             )
+
+
+def test_start_vectors_that_are_one_are_no_two_probes():
+    A = torch.diag(torch.linspace(0.5, 1, 100, dtype=torch.float64))
+    A[3, 90] = A[90, 3] = 0.7
+    one = torch.ones(100, 1, dtype=torch.float64)
+    apart = torch.sign(torch.randn(100, 3, dtype=torch.float64, generator=torch.manual_seed(0)))
+    for vectors, columns in (
+        (one.expand(100, 8), "0 and 1"),
+        (torch.cat([apart, -3 * apart[:, 1:2]], 1), "1 and 3"),
+    ):
+        with pytest.raises(ArgumentError, match=f"`vectors` must have .*{columns} alike"):
+            spectral_density(A, steps=5, vectors=vectors)
+    spectral_density(A, steps=5, vectors=apart)
+    # of two entries half of all random signs are alike
+    spectral_density(torch.eye(2), steps=2, vectors=torch.ones(2, 3))

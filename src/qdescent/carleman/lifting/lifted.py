@@ -26,7 +26,7 @@ from qdescent.linalg.tensors import real_tensor
 MOST_STEPS = 10_000_000  # each is a product and a row of the result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LiftedMap:
     """The truncated linear map z -> A z + b, and the way into its space and back.
 
@@ -106,7 +106,7 @@ class LiftedMap:
         return self.coordinates.project(z)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Forcing:
     """The part of a lifted equation that is linear in a forcing F_0(t): P (F_0(t) (x) z_s) + Q
     F_0(t), with constant P and Q.
@@ -145,7 +145,7 @@ class Forcing:
         return C, self.offset @ force
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LiftedField:
     """The truncated linear equation dz/dt = C(t) z + c(t), from du/dt = sum_k F_k u^{(x)k}.
 

@@ -24,7 +24,7 @@ WORD_LIMIT = 10**9  # of N letters: 8 GB a vector, and several are held
 Blocks = list[np.ndarray]  # block m: q^m numbers, as a vector
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LiftedOperator(LinearOperator):
     """A of a lifted map (or C of a lifted equation) without its entries, and the way into its space
     and back.

@@ -18,6 +18,7 @@ F_0 = 0, g_t = f o ... o f.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,6 +28,7 @@ from qdescent._arrays import Floats
 from qdescent._checks import argument_error, check_choice, check_integer, check_interval
 
 MOST_ORDER, MOST_ENTRIES = 1000, 100_000_000  # orders; numbers in the result, 800 MB
+MOST_UNSETTLED, PATIENCE = 100_000, 20_000  # steps: some 40 and 8 s
 # radii that `uniform_error_bounds` tries where F_0 acts: each gives a bound, and they are .05 % of
 # the widest apart
 GRID = 2000
@@ -54,7 +56,11 @@ def map_error_bounds(
     Returns:
         (T + 1, order): bounds for t = 0..T and N = 1..order, infinite where they overflow.
 
-    Cost: T degree N^2 for all orders (homogenised), T degree N^4 (plain).
+    Raises:
+        ArgumentError: more than 100,000 steps of one map whose bounds do not come to rest.
+
+    Cost: T degree N^2 for all orders (homogenised), T degree N^4 (plain); of one map that contracts
+        no step beyond those that still change a bit.
 
     References:
         Derived here; f o ... o f of a norm series is the method of majorants.
@@ -81,6 +87,7 @@ def map_error_bounds(
 
 def _homogenised(norms: Floats, start_norm: float, order: int) -> Floats:
     bounds = np.zeros((len(norms) + 1, order))
+    same = bool((norms == norms[:1]).all())
     # g_t(1): its terms of degree 0..order, and the sum of those above
     low, tail = np.zeros(order + 1), 0.0
     low[1] = start_norm
@@ -93,10 +100,27 @@ def _homogenised(norms: Floats, start_norm: float, order: int) -> Floats:
             rest = product[order + 1 :].sum() + value.sum() * tail + rest * (low.sum() + tail)
             value = product[: order + 1]
         value[1] += a[0]
+        bounds[t] = rest
+        bounds[t, :-1] += _sums_above(value)
+        if same and _settled(t, len(norms), (low, tail), (value, rest)):
+            bounds[t + 1 :] = bounds[t]
+            break
         low, tail = value, rest
-        bounds[t] = tail
-        bounds[t, :-1] += _sums_above(low)
     return bounds
+
+
+def _settled(t: int, steps: int, before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
+    """Whether one map repeated changes nothing more, to the last bit or beyond all numbers.
+
+    Raises:
+        ArgumentError: after 20,000 steps of more than 100,000 it still does.
+    """
+    if all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, after, strict=True)):
+        return True
+    if t >= PATIENCE and steps > MOST_UNSETTLED:
+        must = f"be at most {MOST_UNSETTLED:,} where the bounds do not come to rest"
+        raise argument_error("steps", must, f"{steps:,}, and after {t:,} they have not")
+    return False
 
 
 def _sums_above(low: Floats) -> Floats:
@@ -106,7 +130,7 @@ def _sums_above(low: Floats) -> Floats:
 
 def _plain(norms: Floats, start_norm: float, order: int) -> Floats:
     bounds = np.zeros((len(norms) + 1, order))
-    size = start_norm
+    size, same = start_norm, bool((norms == norms[:1]).all())
     errors = [np.zeros(N) for N in range(1, order + 1)]
     for t, a in enumerate(norms, start=1):
         powers = np.zeros((order + 1, order * (len(a) - 1) + 1))  # B_jm, j = 0..order
@@ -114,12 +138,15 @@ def _plain(norms: Floats, start_norm: float, order: int) -> Floats:
         for j in range(1, order + 1):
             product = np.convolve(powers[j - 1], a)
             powers[j] = product[: powers.shape[1]]
-        sizes = size ** np.arange(powers.shape[1])
+        sizes, before = size ** np.arange(powers.shape[1]), (size, *errors)
         for N in range(1, order + 1):
             B = powers[1 : N + 1]
             errors[N - 1] = B[:, 1 : N + 1] @ errors[N - 1] + B[:, N + 1 :] @ sizes[N + 1 :]
             bounds[t, N - 1] = errors[N - 1][0]
         size = float(np.polynomial.polynomial.polyval(size, a))
+        if same and _settled(t, len(norms), before, (size, *errors)):
+            bounds[t + 1 :] = bounds[t]
+            break
     return bounds
 
 

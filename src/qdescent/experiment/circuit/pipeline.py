@@ -116,6 +116,9 @@ def _check_size(n: int, settings: CircuitSettings) -> None:
 
 def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Record:
     f, start = load_map(Path(settings.source))
+    if not bool(start.any()) and not bool(f.coefficients[0].to_dense().any()):
+        nothing = f"{settings.source!r}, whose F0 and u0 are zero or missing: nothing moves"
+        raise argument_error("source", "hold an F0 or a u0 that is not zero", nothing)
     timings: dict[str, float] = {}
     progress.start("Quantum circuit", 1)
     with stopwatch(timings, "circuit"):

@@ -34,7 +34,7 @@ SHORT = 10  # steps of the truncation curves that are measured beside the main o
 Told = Callable[[], None]
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """A job on its way: what is measured, and the rows that were found.
 

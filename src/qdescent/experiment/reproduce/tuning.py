@@ -21,7 +21,7 @@ from qdescent.training.descent import accuracy
 STAGE = "tuning"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tuned:
     """Where sparse fine-tuning has come.
 

@@ -38,7 +38,7 @@ from qdescent.training.descent import displacements
 INSTANCE_FILE = "instance.npz"  # F_0, F_1, ...: what `qdescent circuit` reads
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CircuitInstance:
     """A few unknowns, small enough to be simulated as a circuit.
 

@@ -137,7 +137,7 @@ def train_and_prune(workspace: Workspace[Settings], data: ImageData) -> tuple[Pr
     return pruned, rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Baseline:
     """Plain masked gradient descent on the rounds' batches.
 

@@ -115,7 +115,7 @@ class Spread:
                 yield rank, a, b
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """The terms u_1 ... u_N of a series, of which a process holds its places.
 

@@ -18,7 +18,7 @@ from qdescent.linalg.spectra.repeatable import repeatable_float32
 from qdescent.linalg.spectra.same_product import SAME, Product, first_product
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Eigenpairs:
     """Some eigenpairs of a symmetric operator.
 

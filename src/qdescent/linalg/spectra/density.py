@@ -25,6 +25,7 @@ from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, began_with
 from qdescent.linalg.spectra.same_product import check_state, steady_lanczos
 from qdescent.linalg.spectra.spectrum import Spectrum
 
+FEW = 64  # entries: of more no two vectors of random signs are alike, of fewer they may be
 MOST_PROBES = 4096  # their error falls with the root: more would only take memory
 
 
@@ -53,7 +54,8 @@ def spectral_density(
         seed: seed of the probes.
         vectors: own start vectors, (n, probes) (this process's rows of a sharded operator), instead
             of Rademacher probes (they have the least variance among vectors with independent
-            entries; Hutchinson 1990).
+            entries; Hutchinson 1990), drawn independently of each other: the errors rest on it, and
+            only equal columns can be told.
         state: a Lanczos state to go on from, as `on_step` saw it, of the same seed or start
             vectors; the result is the same to the last bit.
         on_step: function called after each step with the Lanczos state.
@@ -105,6 +107,8 @@ def spectral_density(
         if given
         else _rademacher(operator, probes, seed)
     )
+    if given:
+        _check_apart(vectors)
     if state is not None and (len(state.alpha) != vectors.shape[1] or state.steps > steps):
         actual = f"of {len(state.alpha)} and {state.steps}"
         must = f"be of {vectors.shape[1]} probes and at most {steps} steps, as are asked for"
@@ -135,6 +139,24 @@ def spectral_density(
     inner = deflate.complement(operator)
     end = measured(inner, deflate.project(vectors))
     return _told(operator, quadrature(end, n, deflate, not given, operator.rounding))
+
+
+def _check_apart(vectors: Tensor) -> None:
+    """Check that no two start vectors are one, which the error of the mean would count as two. Of
+    few entries random signs are often equal.
+
+    Raises:
+        ArgumentError: two are, up to their length.
+    """
+    if len(vectors) <= FEW:
+        return
+    cosines = vectors.T @ vectors
+    length = cosines.diagonal().sqrt()
+    same = (cosines.abs() >= (1 - 1e-6) * length[:, None] * length).triu(1).nonzero()
+    if len(same):
+        one, other = same[0].tolist()
+        must = "have columns that were drawn independently of each other"
+        raise argument_error("vectors", must, f"with columns {one} and {other} alike")
 
 
 def _told(operator: LinearOperator, found: Spectrum) -> Spectrum:

@@ -14,7 +14,7 @@ from qdescent.linalg.inner_product import dot, power_of_two
 from qdescent.linalg.operator import LinearOperator, Shard
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LanczosState:
     """Where a Lanczos run stands: enough to go on, bit for bit.
 

@@ -20,7 +20,7 @@ from qdescent.linalg.spectra.lanczos import LanczosState, dots, lanczos, norms_b
 SAME = {torch.float32: 1e-3, torch.float64: 1e-6}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Product:
     """A vector and its product, each (n, 1), to be compared with the same product made again: of
     one column of a block, the product alone.

@@ -29,7 +29,7 @@ from qdescent.linalg.spectra.same_product import Product
 BLOCK = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RowSparsity:
     """Entries that count in each sampled row.
 

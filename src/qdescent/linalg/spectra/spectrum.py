@@ -28,7 +28,7 @@ from qdescent.linalg.spectra.cluster import Cluster, Estimate, mean_and_error
 from qdescent.linalg.spectra.radau import cumulative_bounds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spectrum:
     """Lanczos quadrature of a symmetric operator: (1/n) tr f(A) is about the mean over probes of
     sum_j w_j f(theta_j).

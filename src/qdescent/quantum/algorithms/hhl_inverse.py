@@ -23,7 +23,7 @@ SERIES_ERROR = 1e-9  # of each e^{i H 2^j tau}: far below epsilon, for half a do
 TRUNCATED = 1e-14  # of the largest Chebyshev coefficient: rounding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PhaseEstimationInverse:
     """The function that phase estimation puts in the place of 1/x: f(x) = 2 sum_m s_m sin(m tau x).
 

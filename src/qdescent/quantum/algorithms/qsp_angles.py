@@ -28,7 +28,7 @@ MOST_OVERSAMPLING = 2**16  # points a coefficient: 0.5 MB each
 LEAF = 48  # layers stripped one by one; below it a loop over short arrays beats transforms
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class QSPAngles:
     """Angles psi with Im <0|sequence(x)|0> = sum_j c_j T_j(x).
 

@@ -40,7 +40,9 @@ def expected_error(vector: Any, shots: int, largest: int | None = None) -> Row:
     where R and W are the chances that the sign shots say the right sign and the wrong one: with
     plus ~ Poisson((sqrt L + sqrt c)^2/4) and minus ~ Poisson((sqrt L - sqrt c)^2/4), R = P(plus >
     minus), W = P(plus < minus); a tie reads 0. The norm is in it: the fixed number of shots takes
-    away what its own scatter brings.
+    away what its own scatter brings, from some five shots on. Of fewer it is too small, for the
+    mean square of the norm that is read is S/(S - 1) times its own: twice at two shots, and at one
+    it does not exist.
 
     An entry that is seen often has e = 1/4, one that is hardly seen e = 1.36 L: it adds no more
     than it holds. So k entries of one size cost sqrt(k/(4 S)) once S is well above k, and zeros

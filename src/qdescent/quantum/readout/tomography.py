@@ -28,7 +28,7 @@ from qdescent.quantum.readout.reference import reference_rows
 from qdescent.rows import names
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Readout:
     """An estimate of x in R^n from measurements of |x> = x/||x||.
 

@@ -47,7 +47,7 @@ from qdescent.quantum.simulator.kernels import Diagonal, Kernel, look_up
 MOST_QUBITS = 30  # 16 GiB of complex128: beyond it one more qubit is not a matter of patience
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StateVector:
     """Amplitudes of the registers of a bloq.
 

@@ -31,6 +31,7 @@ MOST_DISTANCE = 999
 _SAFE_DEPTH = 10**13
 # in which the estimator counts: it rounds gate times to whole ns; every time goes with the cycle
 LEAST_CYCLE_NS = 1e-3  # below a picosecond it was given in other units
+MOST_CYCLE_NS = 1e100  # beyond it a round's time may leave the floating-point numbers
 _CYCLE_NS = 400
 MOST_QUBITS = 10**12  # 2 d^2 of them on the machine are still far below 2^64
 
@@ -85,8 +86,10 @@ class SurfaceCode:
             self, "error_rate", check_interval("error_rate", self.error_rate, "(0, 0.01)")
         )
         cycle = check_interval("cycle_time_ns", self.cycle_time_ns, "(0, inf)")
-        if cycle < LEAST_CYCLE_NS:
-            must = f"be at least {LEAST_CYCLE_NS:g} (nanoseconds: 400 is today's)"
+        if not LEAST_CYCLE_NS <= cycle <= MOST_CYCLE_NS:
+            must = (
+                f"be between {LEAST_CYCLE_NS:g} and {MOST_CYCLE_NS:g} (nanoseconds: 400 is today's)"
+            )
             raise argument_error("cycle_time_ns", must, self.cycle_time_ns)
         object.__setattr__(self, "cycle_time_ns", cycle)
         object.__setattr__(self, "budget", check_interval("budget", self.budget, "(0, 1)"))

@@ -30,7 +30,7 @@ from qdescent.solvers.circuits.run import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KernelCircuit:
     """A circuit that applies an even polynomial of G to the last basis vector e, and the constants
     that it is read by.

@@ -30,7 +30,7 @@ Solving = (
 SUBNORMALISATION = 0.98
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CircuitRun:
     """What a simulated circuit gave and took; its gates are counted when they are asked for.
 

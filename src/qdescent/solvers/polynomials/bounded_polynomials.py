@@ -37,7 +37,7 @@ CELLS = 64  # of the window, in which q/g is bounded
 MOST_POINTS = 2**15
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BoundedPolynomial:
     """p(s) = sum_k c_k T_k(s), and how far it is from the function it was cut from.
 

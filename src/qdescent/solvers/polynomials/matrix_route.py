@@ -13,7 +13,7 @@ from qdescent.solvers.polynomials.segment_plan import SegmentPlan
 from qdescent.solvers.polynomials.sharpened_start import SUBNORMALISATION
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Applied:
     """What the polynomials made of F_0.
 

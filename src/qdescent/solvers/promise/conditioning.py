@@ -42,7 +42,7 @@ class Products:
         return self.forward + self.adjoint
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Conditioning:
     """The numbers that set the cost of a solve.
 

@@ -124,7 +124,7 @@ def settled(
     return lengths[0] <= (1 + CHECK_ERROR) * bound / (1 - bound) * lengths[1]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Answer:
     """What a solver's method found, before it is judged.
 

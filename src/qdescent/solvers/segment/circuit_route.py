@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FIRST_BITS = 16  # of a loaded angle; raised by what the derived error asks for
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Simulated:
     """What a circuit gave.
 

@@ -63,7 +63,7 @@ class FastForwardStatus(StrEnum):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class FastForward:
     """u(T) = sum_k u_k(T), the order-N Carleman solution after T steps, from a number of gradients
     that does not grow with T.

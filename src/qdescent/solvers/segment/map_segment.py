@@ -53,7 +53,7 @@ class SegmentStatus(StrEnum):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class MapSegment:
     """u_T of the order-N Carleman linearisation, and what a quantum computer would take for it.
 

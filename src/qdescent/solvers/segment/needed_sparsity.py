@@ -37,7 +37,7 @@ NODES = 6  # of the rule for order 2's sources: an error far below what dropped 
 BLOCK = 512  # rows that are sorted, or products that are taken, at a time
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class NeededSparsity:
     """The error of a segment against the entries kept in each row of H, and against the dimension
     of a Krylov space.

@@ -33,7 +33,7 @@ DOUBT = 2.5
 MOST_NODES = 40  # sources that want more change as fast as the steps themselves: take the steps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Driven:
     """What drives a term, by coordinates in the space as it was when that joined; on what joins
     later they have none.

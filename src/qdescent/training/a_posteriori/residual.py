@@ -49,7 +49,7 @@ def step_residual(
     return after - before - change, gradient
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CarriedError:
     """What the residuals of all steps so far have grown to: e' = e + r + (what the rule makes of
     grad L(u) - grad L(u - e) and of the velocity's error).

@@ -17,7 +17,7 @@ from qdescent.learning.task import Task
 from qdescent.quantum.simulator.forecast import MOST_SECONDS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Upload:
     """What a segment starts from.
 
@@ -51,7 +51,7 @@ class Upload:
         return ranks_of(self.task)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class End:
     """The answer of an engine after its last step.
 

@@ -17,7 +17,7 @@ from qdescent.training.descent import walk
 from qdescent.training.rounds.pruning import Weights
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Classical:
     """A classical run at the end of a round.
 

@@ -13,7 +13,7 @@ from qdescent.quantum.readout.tomography import read_out
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Download:
     """What was read of a state (u, eta v).
 

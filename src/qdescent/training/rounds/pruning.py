@@ -84,7 +84,7 @@ class Pruning:
         return self.density + (self.start - self.density) * left**3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weights:
     """All weights that are trained at one moment, and which of them are kept.
 

@@ -28,7 +28,7 @@ from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail_estimate import TAIL_EVIDENCE, TAIL_SOURCE
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Round:
     """One upload, segment of K steps, and download.
 
@@ -119,7 +119,7 @@ class Round:
         return len(self.truncation)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
     """A whole hybrid training.
 
