@@ -120,6 +120,15 @@ def test_a_terminal_shows_that_imports_and_what_lies_between_stages_go_on(capsys
     assert "Loading" in capsys.readouterr().err
 
 
+def test_what_a_network_prints_is_no_part_of_the_outcome(capsys):
+    with Bars():
+        print("of a network")
+    print("the outcome")
+    said = capsys.readouterr()
+    assert said.out == "the outcome\n"
+    assert "of a network" in said.err
+
+
 def test_from_a_directory_that_was_removed_nothing_is_imported(tmp_path, monkeypatch):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")

@@ -8,9 +8,10 @@ import errno
 import math
 import sys
 import time
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import click
 from rich.console import Console
@@ -85,7 +86,8 @@ def print_place(noun: str, path: Path) -> None:
 
 class Bars:
     """One bar a stage, which stays on the screen with the stage's outcome; in a log file one line a
-    stage, as it ends, and one now and then of a stage that lasts.
+    stage, as it ends, and one now and then of a stage that lasts. What a network of the user's
+    prints meanwhile goes to standard error, too: standard output is the outcome's.
     """
 
     def __init__(self) -> None:
@@ -104,18 +106,21 @@ class Bars:
         self._begun = time.perf_counter()
         self._stage, self._start, self._of, self._done = "Loading", self._begun, 0, 0
         self._ended = Event()
+        self._aside = redirect_stdout(sys.stderr)
 
     def __enter__(self) -> Bars:
+        self._aside.__enter__()
         self.progress.start()
         self._meanwhile("Loading")
         if not error_console.is_terminal and is_first():
             Thread(target=self._speak, daemon=True).start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._ended.set()
         self._meanwhile(None)
         self.progress.stop()
+        self._aside.__exit__(*error)
 
     def _speak(self) -> None:
         """Say where a job stands, after three seconds of a silence, and each time after twice as

@@ -69,8 +69,9 @@ def price(
 
     Raises:
         ArgumentError: the architecture can go none of the ways within its budget (a kappa beyond
-            some 1e40, and nothing to fast-forward by: no distillation is that good); inputs that
-            contradict each other; a circuit of something else than a history or a segment.
+            1e40 to 1e60, by the size, and nothing to fast-forward by: no distillation is that
+            good); inputs that contradict each other; a circuit of something else than a history or
+            a segment.
 
     Cost:
         Some tenths of a second after Qualtran's import, at any n; with `norms` their search. Of a
