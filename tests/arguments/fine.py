@@ -86,7 +86,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "x": FLOATS + ("its NaN", "its integers", "its booleans", "its sparse")},
     "as_operator": {"matrix": FLOATS + ("its complex", "its sparse")},
     "lanczos": {"vectors": ("its float32", "its graph"), "steps": COUNT, "state": ("None",),
-        "on_step": ("None",)},
+        "on_step": ("None",), "size": POSITIVE + ("0",)},
     "extreme_eigenpairs": {"operator": ("its float32", "its sparse", "its graph"),
         "count": COUNT, "steps": COUNT + ("None",), "seed": SEED, "tolerance": UNIT,
         "on_product": ("None", "function")},

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.operator import LinearOperator, Shard, as_operator
-from qdescent.linalg.spectra.density import quadrature
+from qdescent.linalg.spectra.density import quadrature, spectral_density
 from qdescent.linalg.spectra.lanczos import lanczos, lanczos_start
 
 ONE_TO_FIVE = as_operator(torch.diag(torch.arange(1.0, 6.0, dtype=torch.float64)))
@@ -208,3 +208,51 @@ def test_a_shard_marks_its_rows_by_their_places_in_the_whole():
     torch.testing.assert_close(lanczos_start(whole[20:], shard).start, mark)
     elsewhere = lanczos_start(whole[20:], Shard(19, 59, lambda own: own)).start
     assert bool(((elsewhere - mark).abs() > 1e-3).all())
+
+
+def few_eigenvalues(seed, dtype):
+    """A diagonal matrix whose Krylov spaces end after two to six steps, most entries alike."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(2 + seed % 5, generator=generator, dtype=torch.float64)
+    diagonal = values[:1].repeat(1500 + 37 * seed)
+    for value in values[1:]:
+        diagonal[torch.randint(len(diagonal), (3,), generator=generator)] = value
+    return diagonal.to(dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_krylov_space_that_is_exhausted_is_no_lack_of_symmetry(seed, dtype):
+    """What is divided by the last beta is rounding: a vector that stands askew to all before."""
+    d = few_eigenvalues(seed, dtype)
+    found = spectral_density(diagonal(d), steps=14, probes=3, seed=seed)
+    size = float(d.abs().max())
+    for end, truth in ((found.lambda_min, d.min()), (found.lambda_max, d.max())):
+        assert abs(end[0] - float(truth)) <= end[1] + 100 * torch.finfo(dtype).eps * size
+    # another matrix is refused as before
+    with pytest.raises(ArgumentError, match="must be symmetric"):
+        spectral_density(diagonal(d, beside=0.3 * size), steps=14, probes=3, seed=seed)
+
+
+def diagonal(d, beside=0.0):
+    """diag(d), with another number beside the diagonal, on one side."""
+
+    def apply(block):
+        return d[:, None] * block + beside * block.roll(1, 0)
+
+    return LinearOperator((len(d), len(d)), apply, apply, d.dtype)
+
+
+@pytest.mark.parametrize("deflate", [1, 2, 3])
+def test_what_is_left_when_all_is_taken_out_is_rounding(deflate):
+    """Of rank one: what Lanczos sees beside it is rounding of a product 10^4 times as long."""
+    x = torch.randn(3000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def apply(block):
+        return 2 * x[:, None] * (x @ block)
+
+    H = LinearOperator((3000, 3000), apply, apply)
+    found = spectral_density(H, steps=20, probes=4, deflate=deflate)
+    truth = 2 * float(x @ x)
+    assert found.lambda_max[0] == pytest.approx(truth, rel=1e-10)
+    assert found.trace[0] == pytest.approx(truth, rel=1e-10)

@@ -114,7 +114,7 @@ def spectral_density(
         must = f"be of {vectors.shape[1]} probes and at most {steps} steps, as are asked for"
         raise argument_error("state", must, actual)
 
-    def measured(of: LinearOperator, start: Tensor) -> LanczosState:
+    def measured(of: LinearOperator, start: Tensor, size: float = 0.0) -> LanczosState:
         if state is not None:
             check_fit(of, state)
             if check:
@@ -123,7 +123,7 @@ def spectral_density(
                 name, own = ("vectors", vectors) if given else ("seed", seed)
                 actual = f"{shown(own)}: its run began with other vectors"
                 raise argument_error(name, "be as for `state`, and so must `deflate`", actual)
-        return run(of, start, steps, state, on_step)
+        return run(of, start, steps, state, on_step, size)
 
     if not isinstance(deflate, Eigenpairs):
         deflate = check_integer("deflate", deflate, 0, max(n - 1, 0))
@@ -137,7 +137,8 @@ def spectral_density(
     elif check:
         deflate.check(operator, seed)
     inner = deflate.complement(operator)
-    end = measured(inner, deflate.project(vectors))
+    taken_out = float(deflate.values.abs().max()) if len(deflate.values) else 0.0
+    end = measured(inner, deflate.project(vectors), taken_out)
     return _told(operator, quadrature(end, n, deflate, not given, operator.rounding))
 
 

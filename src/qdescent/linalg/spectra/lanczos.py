@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from qdescent._array_checks import check_tensor
-from qdescent._checks import argument_error, check_callable, check_instance, check_integer
+from qdescent._checks import (
+    argument_error,
+    check_callable,
+    check_instance,
+    check_integer,
+    check_interval,
+)
 from qdescent.linalg.inner_product import dot, power_of_two
 from qdescent.linalg.operator import LinearOperator, Shard
 
@@ -91,6 +97,8 @@ SAME_MARK = {torch.float32: 1e-5, torch.float64: 1e-9}
 LEAST_NORM, MOST_NORM = 1e-120, 1e120
 # relative: ten times what a product made again may differ by (`same_product`)
 SYMMETRIC = {torch.float32: 1e-2, torch.float64: 1e-5}
+# of ||A||: a beta that rounding reaches where every step before divided by small ones
+EXHAUSTED = {torch.float32: 3e-6, torch.float64: 3e-9}
 MOST_STEPS = 20_000  # the tridiagonal matrix is taken apart as a dense one: 3 GB at this size
 
 
@@ -131,7 +139,9 @@ def _by_probe(block: Tensor) -> Tensor:
     return block.T.contiguous().T
 
 
-def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosState:
+def lanczos_advance(
+    operator: LinearOperator, state: LanczosState, size: float = 0.0
+) -> LanczosState:
     """One product with every probe still alive, and one row more of each tridiagonal matrix.
 
     beta_{k+1} v_{k+1} = A v_k - alpha_k v_k - beta_k v_{k-1} (Lanczos 1950; Golub and Meurant 2010,
@@ -153,7 +163,12 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
     )
     w = _by_probe(operator @ v)
     if k == 1 or (k and operator.rounding is None):
-        _check_symmetry(dots(before, w, operator.shard), state, w.dtype, operator.rounding)
+        found = dots(before, w, operator.shard)
+        noise = _check_symmetry(found, state, w.dtype, operator.rounding, size)
+        if bool(noise.any()):
+            alive = live.masked_scatter(live, ~noise)
+            ended = replace(state, alive=alive)
+            return lanczos_advance(operator, ended, size) if bool(alive.any()) else ended
     # an operator may hand back what it was given
     if w.untyped_storage().data_ptr() == v.untyped_storage().data_ptr():
         w = w.clone()
@@ -190,8 +205,8 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
 
 
 def _check_symmetry(
-    found: Tensor, state: LanczosState, dtype: torch.dtype, declared: float | None
-) -> None:
+    found: Tensor, state: LanczosState, dtype: torch.dtype, declared: float | None, size: float
+) -> Tensor:
     """<v_{k-1}, A v_k> = <A v_{k-1}, v_k> = beta_k: the recurrence takes it for granted, and here
     it can be seen for nothing.
 
@@ -201,23 +216,31 @@ def _check_symmetry(
     residuals say. Of an operator that declares more rounding than its type's only the first step is
     looked at, and only by the share: there another matrix shows, later half precision or a kink
     between two ends of a difference does as much.
+
+    Returns:
+        Of each probe alive whether v_k is nothing but rounding: its beta is as small as
+        `EXHAUSTED`, and <v_{k-1}, A v_k> another number. The Krylov space was exhausted before, and
+        is invariant but for beta.
     """
     live, kind = state.alive, torch.finfo(dtype)
     beta = state.beta[live, -1]
-    size = torch.maximum(state.alpha.abs(), state.beta).amax()
+    size = torch.maximum(state.alpha.abs(), state.beta).amax().clamp(min=size)
     rounding = 32 * kind.eps * size * (1 + size / beta)
     share = 0.5 if dtype == torch.float32 else 0.05
     allowed = share * beta + rounding
     if declared is None:
         allowed = torch.minimum(allowed, SYMMETRIC[dtype] * size + 4 * rounding)
-    beyond = (found.cpu() - beta).abs() - (allowed + kind.tiny)
-    if bool((beyond > 0).any()):
-        worst = int(beyond.argmax())
+    apart = (found.cpu() - beta).abs()
+    beyond = apart - (allowed + kind.tiny)
+    noise = (apart > share * beta) & (beta <= EXHAUSTED[dtype] * size)
+    if bool((beyond.masked_fill(noise, 0.0) > 0).any()):
+        worst = int(beyond.masked_fill(noise, 0.0).argmax())
         raise argument_error(
             "operator",
             "be symmetric",
             f"not: <v, A w> = {float(found[worst]):.3g}, but <A v, w> = {float(beta[worst]):.3g}",
         )
+    return noise
 
 
 def check_product(product: Tensor) -> Tensor:
@@ -256,6 +279,7 @@ def lanczos(
     steps: int,
     state: LanczosState | None = None,
     on_step: Callable[[LanczosState], None] | None = None,
+    size: float = 0.0,
 ) -> LanczosState:
     """`steps` Lanczos steps from `vectors` (or on from `state`), fewer once all are exhausted.
 
@@ -266,6 +290,8 @@ def lanczos(
         steps: products per probe, at least 1.
         state: a state to go on from, e.g. one that `on_step` saved; it began with these vectors.
         on_step: called with the state after each step: to save it, or to move a progress bar.
+        size: norm of a larger operator that this one is a part of, whose rounding its products
+            have.
 
     Cost: one product a step and probe; three vectors of length n a probe, whatever the number of
         steps.
@@ -282,6 +308,7 @@ def lanczos(
     steps = check_integer("steps", steps, 1, MOST_STEPS)
     check_instance("state", state, LanczosState, optional=True)
     check_callable("on_step", on_step, "a function of the state", optional=True)
+    size = check_interval("size", size, "[0, inf)")
     if operator.shape[0] != operator.shape[1] or operator.dtype.is_complex:
         raise argument_error(
             "operator", "be square and real", f"of shape {operator.shape} and type {operator.dtype}"
@@ -302,7 +329,7 @@ def lanczos(
         # a state that was saved and loaded may lie otherwise in memory
         state = replace(state, current=_by_probe(state.current), previous=_by_probe(state.previous))
     while state.steps < steps and bool(state.alive.any()):
-        state = lanczos_advance(operator, state)
+        state = lanczos_advance(operator, state, size)
         if on_step is not None:
             on_step(state)
     return state

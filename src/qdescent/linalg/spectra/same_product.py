@@ -29,14 +29,17 @@ class Product:
     vector: Tensor
     product: Tensor
 
-    def compare(self, again: Tensor, shard: Shard | None = None) -> None:
-        """Check that the same vector's product, made again, is this one.
+    def compare(self, again: Tensor, shard: Shard | None = None, whole: float = 0.0) -> None:
+        """Check that the same vector's product, made again, is this one, but for the rounding of an
+        operator of norm `whole` that this one is a part of.
 
         Raises:
             ArgumentError: it is another.
         """
         apart, size = (norms_by_column(x, shard) for x in (again - self.product, self.product))
-        if not float(apart) <= SAME[self.product.dtype] * float(size):
+        rounding = 32 * torch.finfo(self.product.dtype).eps * whole
+        length = float(norms_by_column(self.vector, shard))
+        if not float(apart) <= SAME[self.product.dtype] * float(size) + rounding * length:
             share = float(apart / size) if float(size) else float("inf")
             raise argument_error(
                 "operator",
@@ -52,6 +55,7 @@ def steady_lanczos(
     steps: int,
     state: LanczosState | None = None,
     on_step: Callable[[LanczosState], None] | None = None,
+    size: float = 0.0,
 ) -> LanczosState:
     """As `lanczos`, of an operator of which nothing is known: a product of the first step is made
     again after it, against noise, and after the last step, against what drifts.
@@ -70,14 +74,14 @@ def steady_lanczos(
         if not first:
             # the last column alone: one that stands first in its block may be treated as if alone
             last = first_product(before, now, last=True)
-            last.compare(operator @ last.vector, operator.shard)
+            last.compare(operator @ last.vector, operator.shard, size)
             first.append(first_product(before, now))
         elif now.steps == steps or not bool(now.alive.any()):
-            first[0].compare(operator @ first[0].vector, operator.shard)
+            first[0].compare(operator @ first[0].vector, operator.shard, size)
         if on_step is not None:
             on_step(now)
 
-    return lanczos(operator, vectors, steps, state, watched)
+    return lanczos(operator, vectors, steps, state, watched, size)
 
 
 def check_state(operator: LinearOperator, state: LanczosState) -> None:
