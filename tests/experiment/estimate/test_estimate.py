@@ -292,6 +292,12 @@ def test_a_run_that_knows_too_little_is_refused(tmp_path):
         round_of(EstimateSettings(from_=there))
 
 
+def test_an_estimate_is_no_run_to_estimate_from(tmp_path):
+    run_estimate(EstimateSettings(n=1000), tmp_path / "e")
+    with pytest.raises(ArgumentError, match="must be a run that has measured something"):
+        run_estimate(EstimateSettings(from_=str(tmp_path / "e")), tmp_path / "f")
+
+
 def test_a_file_of_settings_has_the_key_from(tmp_path):
     there = record_of(tmp_path / "run", MEASURED)
     config = tmp_path / "estimate.toml"

@@ -30,7 +30,8 @@ def solve_segment(
     truncation, each step by step.
 
     Raises:
-        ArgumentError: a start that is not 0, a composed encoding, a map without a fast-forward.
+        ArgumentError: a start that is not 0, a composed encoding, a unit, a map without a
+            fast-forward.
     """
     if bool(start.any()):
         must = "be 'kernel-reflection' or 'qsvt' for a map with a start u0 other than 0"
@@ -38,6 +39,9 @@ def solve_segment(
     if settings.encoding == "composed":
         must = f"be 'balanced' or 'coloured' with solver {settings.solver!r} (no history is built)"
         raise argument_error("encoding", must, f"{settings.encoding!r}")
+    if settings.scale:  # what is given is used, or refused; 3 copies are the default
+        must = f"be 0 with solver {settings.solver!r} (no history is built)"
+        raise argument_error("scale", must, settings.scale)
     try:
         found = fast_forward_map(
             f,

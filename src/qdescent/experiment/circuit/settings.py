@@ -55,14 +55,14 @@ class CircuitSettings:
     padding: int = setting(
         3,
         "[0, inf)",
-        "p, further copies of the end.",
+        "p, further copies of the end; fast-forward has none.",
         unit="steps",
         why="With 4 steps, 8 blocks of time: a whole number of qubits.",
     )
     scale: float = setting(
         0.0,
         "[0, 1e100]",
-        "Unit of the displacement in the encoded system; 0: the one of fewest queries.",
+        "Unit of the displacement in the encoded history; 0: the one of fewest queries.",
         why="By the bound on kappa and the success; the answer stays in the map's own units.",
     )
     epsilon: float = setting(

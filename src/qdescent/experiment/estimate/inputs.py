@@ -186,7 +186,8 @@ def read_run(directory: str | os.PathLike[str], name: str) -> Record:
         name: of the argument that it was given by.
 
     Raises:
-        ArgumentError: there is none, or it is of another version.
+        ArgumentError: there is none, it is of another version, or of an estimate, which has
+            measured nothing.
     """
     try:
         record = read_record(Path(directory))
@@ -196,6 +197,9 @@ def read_run(directory: str | os.PathLike[str], name: str) -> Record:
     if version is not None and version != own:
         must = f"be a run of this version, {own} (run it again)"
         raise argument_error(name, must, f"of version {version}")
+    if "from_" in record.config:  # a setting of `EstimateSettings` alone
+        must = "be a run that has measured something (give the flags of an estimate again)"
+        raise argument_error(name, must, "an estimate")
     return record
 
 
