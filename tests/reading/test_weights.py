@@ -314,8 +314,10 @@ def test_names_of_wrapped_and_compiled_networks_are_read(tmp_path, wrapped):
     load_weights(found, tmp_path / "w.pt")
     assert holds(found, state)
     torch.save({wrapped("0.weight"): state["0.weight"] > 0.9}, tmp_path / "m.pt")
-    keep = load_mask(found, tmp_path / "m.pt")[0].keep
-    assert torch.equal(keep["0.weight"], state["0.weight"] > 0.9)
+    mask, origin = load_mask(found, tmp_path / "m.pt")
+    assert torch.equal(mask.keep["0.weight"], state["0.weight"] > 0.9)
+    others = sum(weight.numel() for weight in found.parameters()) - mask.keep["0.weight"].numel()
+    assert origin == f"the mask in m.pt; {others} weights that it does not name are kept whole"
 
 
 def test_a_network_that_is_compiled_takes_its_own_names(tmp_path):

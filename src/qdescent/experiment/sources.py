@@ -258,12 +258,14 @@ def load_mask(network: nn.Module, path: Path | None) -> tuple[Mask, str]:
                 raise argument_error(f"mask {name}", must, f"others ({named(path)})")
         # a tied weight may have either of its names in the file
         given = {id(parameters[name]) for name in keep}
-        keep |= {
+        others = {
             name: whole
             for name, whole in full_mask(network).keep.items()
             if id(parameters[name]) not in given
         }
-        return Mask(keep), f"the mask in {path.name}"
+        count = sum(whole.numel() for whole in others.values())
+        rest = f"; {count:,} weights that it does not name are kept whole" if count else ""
+        return Mask(keep | others), f"the mask in {path.name}{rest}"
     mask = mask_from_prune(network)
     return (
         mask,

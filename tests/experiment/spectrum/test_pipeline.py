@@ -112,6 +112,7 @@ def test_every_eigenvalue_of_a_dense_twin(curvature, tmp_path):
     record = run_spectrum(settings, tmp_path / "o")
     import my_project
 
+    assert "all that the data hold of 5" in record.rows["data/batches"].source
     network, (inputs, labels) = (
         my_project.build_network(norm=True).double().eval(),
         my_project.load_batch(),

@@ -57,7 +57,7 @@ class SpectrumSettings:
     mask: str = setting(
         "",
         PATH,
-        "Safetensors file, 1 where a weight is kept, else 0; or the word nonzero.",
+        "Safetensors file, 1 where a weight is kept, else 0 (what it lacks is whole); or nonzero.",
         left_open="by density, or as torch.nn.utils.prune has it, or all",
         why="nonzero: what is exactly 0 counts as pruned.",
     )
@@ -83,7 +83,7 @@ class SpectrumSettings:
     batches: int = setting(
         1,
         "[1, inf)",
-        "Batches that the Hessian is the mean of.",
+        "Batches that the Hessian is the mean of, if the data hold so many.",
         unit="batches",
         why="A first look in minutes; a verdict wants thousands of samples.",
     )

@@ -97,6 +97,9 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
             weights[name].copy_(weight)
     tasks = [Task(network, loss, batch) for batch in ranks.deal(batches)]
     exact, assumed = Evidence.EXACT, Evidence.ASSUMED
+    fewer = ""
+    if len(batches) < settings.batches:
+        fewer = f", all that the data hold of {settings.batches} that were asked for"
     kinks = sorted(
         {type(module).__name__ for module in network.modules() if isinstance(module, KINKS)}
     )
@@ -151,7 +154,7 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
             len(batches),
             "batches",
             exact,
-            f"of up to {settings.batch} samples; H is that of the loss over all",
+            f"of up to {settings.batch} samples{fewer}; H is that of the loss over all",
         ),
         Row(
             names.DATA_PROCESSES,
