@@ -176,3 +176,18 @@ def test_errors():
         PolynomialMap([one, eye]).recentred(torch.ones(3))
     with pytest.raises(ArgumentError, match=r"Argument `momentum` must be in \[0, 1\)"):
         PolynomialMap([one, eye]).with_momentum(1.0)
+
+
+@pytest.mark.parametrize("unit", [2.0**-600, 2.0**600, 2.0**-1000])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_powers_that_are_no_numbers_are_never_taken(unit, sparse):
+    """u of size `unit` and F_k of size unit^{1-k}: the trajectory is that in units of it, bit for
+    bit, though u (x) u is 0 or infinite.
+    """
+    n = torch.Generator().manual_seed(1)
+    F = [torch.randn(3, 3**k, generator=n, dtype=torch.float64) / 9 for k in range(3)]
+    plain = PolynomialMap([F[0][:, 0], *F[1:]]).iterate(torch.zeros(3, dtype=torch.float64), 4)
+    scaled = [F[0][:, 0] * unit, F[1], F[2] / unit]
+    scaled = [x.to_sparse() if sparse and k else x for k, x in enumerate(scaled)]
+    found = PolynomialMap(scaled).iterate(torch.zeros(3, dtype=torch.float64), 4)
+    torch.testing.assert_close(found / unit, plain, rtol=1e-14, atol=0)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from qdescent._array_checks import check_shape
 from qdescent._checks import argument_error, check_interval, check_iterable
+from qdescent.linalg.inner_product import power_of_two
 from qdescent.linalg.tensors import real_tensor
 
 if TYPE_CHECKING:
@@ -71,7 +72,12 @@ def digits_of(columns: Tensor, size: int, degree: int) -> list[Tensor]:
 def evaluate(terms: Terms, u: Tensor) -> Tensor:
     """sum_k F_k u^{(x)k}, (n,) -> (n,), in the type of u. A sparse F_k costs its own entries, never
     a vector of length n^k.
+
+    Where powers of u would leave the numbers of its type though F_k times them does not, u is taken
+    in units of a power of two, and the units are given back one by one.
     """
+    unit = _unit(u, len(terms) - 1)
+    u = u if unit == 1 else u / unit
     value, power = torch.zeros_like(u), torch.ones(1, dtype=u.dtype, device=u.device)
     dense_degree = max((k for k, F in enumerate(terms) if not F.is_sparse), default=0)
     for k, F in enumerate(terms):
@@ -80,12 +86,26 @@ def evaluate(terms: Terms, u: Tensor) -> Tensor:
             part = part.to(u.dtype)
             for digit in digits_of(columns, len(u), k):
                 part = part * u[digit]
-            value = value.index_add(0, rows, part)
+            value = value.index_add(0, rows, _in_units(part, unit, k))
         else:
-            value = value + F.to(u.dtype) @ power
+            value = value + _in_units(F.to(u.dtype) @ power, unit, k)
         if k < dense_degree:
             power = torch.kron(power, u)
     return value
+
+
+def _unit(u: Tensor, degree: int) -> float:
+    """1, or about the largest entry of u where its powers may overflow or underflow."""
+    least = torch.finfo(u.dtype).tiny ** (0.5 / max(1, degree))
+    size = u.detach().abs().amax().double()
+    return 1.0 if least <= float(size) <= 1 / least else float(power_of_two(size))
+
+
+def _in_units(term: Tensor, unit: float, degree: int) -> Tensor:
+    """unit^degree term, of which neither the power nor the term need be a number's size."""
+    for _ in range(degree if unit != 1 else 0):
+        term = term * unit
+    return term
 
 
 def rescale(terms: Terms, gamma: float) -> Terms:
