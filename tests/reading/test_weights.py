@@ -320,6 +320,18 @@ def test_names_of_wrapped_and_compiled_networks_are_read(tmp_path, wrapped):
     assert origin == f"the mask in m.pt; {others} weights that it does not name are kept whole"
 
 
+def test_what_a_training_wrote_is_read_by_the_name_of_the_run(tmp_path):
+    state, found = shifted(), network()
+    runs = {"hybrid": state, "pruned": {name: 0 * x for name, x in state.items()}}
+    whole = {f"{run}/{name}": x for run, each in runs.items() for name, x in each.items()}
+    save_file(whole, tmp_path / "weights.safetensors")
+    load_weights(found, tmp_path / "weights.safetensors", "hybrid")
+    assert holds(found, state)
+    for key in ("", "ema"):
+        with pytest.raises(ArgumentError, match="one entry .*which holds 'hybrid', 'pruned'"):
+            load_weights(found, tmp_path / "weights.safetensors", key)
+
+
 def test_a_network_that_is_compiled_takes_its_own_names(tmp_path):
     """As `torch.compile` wraps it, without its seconds."""
     compiled = nn.Module()

@@ -95,7 +95,7 @@ def weights_key() -> Any:
     return setting(
         "",
         TEXT,
-        "Entry of a checkpoint that holds the weights, such as ema.",
+        "Entry of a checkpoint that holds the weights, such as ema (of a training: hybrid).",
         left_open="the only one",
         why="Where there are several nobody but you knows which is meant.",
     )

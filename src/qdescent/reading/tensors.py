@@ -30,6 +30,7 @@ MOST_HEADER = 16 << 20  # bytes; 100,000 tensors have a header of 10 MB
 # of weights in several files
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 WHOLE = ("model.safetensors", "pytorch_model.bin")  # of weights in one file
+TRAINED = {"pruned", "hybrid", "sparse", "dense"}  # what `qdescent train` writes into one file
 # types that PyTorch turns into any other; it has more, of half a byte, of bits, quantised
 NUMBERS = re.compile(
     r"torch\.(bool|(int|uint)(8|16|32|64)|b?float(16|32|64|8_.*)|complex(32|64|128))"
@@ -46,7 +47,8 @@ def read_weights(argument: str, path: Path, key: str = "", flag: str = "") -> di
     Args:
         argument: as the user calls it.
         path: of the file or folder.
-        key: entry of a checkpoint that holds them; empty: the only one.
+        key: entry of a checkpoint that holds them, or of what `qdescent train` wrote; empty: the
+            only one.
         flag: the setting that chooses the entry; empty: there is none.
 
     Raises:
@@ -68,9 +70,28 @@ def read_tensors(argument: str, path: Path, key: str = "", flag: str = "") -> di
     torch_made = first[:2] == b"PK" or first[:4] == LEGACY[:4]
     if torch_made or not (_as_safetensors(first) or path.suffix == ".safetensors"):
         return _of_checkpoint(argument, path, key, flag)
-    if key:
-        raise argument_error(flag, "be left out for a safetensors file, which has no entries", key)
-    return read_safetensors(argument, path, MUST)[0]
+    return _entry(argument, path, read_safetensors(argument, path, MUST)[0], key, flag)
+
+
+def _entry(
+    argument: str, path: Path, found: dict[str, Tensor], key: str, flag: str
+) -> dict[str, Tensor]:
+    """Of a file that holds several weights, as `qdescent train` writes it (`hybrid/0.weight`),
+    those that were asked for.
+    """
+    entries = sorted({name.partition("/")[0] for name in found if "/" in name})
+    several = bool(entries) and all("/" in name for name in found)
+    if not key and not (several and set(entries) <= TRAINED):
+        return found
+    if not several:
+        must = "be left out for a safetensors file, which has no entries"
+        raise argument_error(flag, must, key)
+    if key not in entries:
+        which = f"{named(path)}, which holds {', '.join(map(shown, entries[:8]))}"
+        must = f"be one entry of the file ({flag or 'extract it'} names it)"
+        raise argument_error(flag if key else argument, must, which)
+    whole = f"{key}/"
+    return {name.removeprefix(whole): x for name, x in found.items() if name.startswith(whole)}
 
 
 def _as_safetensors(first: bytes) -> bool:

@@ -135,7 +135,8 @@ class Verdict:
     def _classically(self) -> str:
         best = self.classical.best
         words = {"plain": "plain steps", "fast_forward": "fast-forwarded"}
-        return f"{words[best.name]}, {number(best.gradients)} gradients"
+        noun = "gradient" if best.gradients == 1 else "gradients"
+        return f"{words[best.name]}, {number(best.gradients)} {noun}"
 
     def _were_readout_free(self) -> str:
         single = duration(self.built.copy_seconds, 3)
