@@ -3,6 +3,7 @@ price it with the region where the verdict flips?
 
     python benchmarks/counting.py
     python benchmarks/counting.py --sweep    # that alone, printed
+    python benchmarks/counting.py --pairs    # sweeps over every two of nine inputs, 24 x 24 points
 
 One solve of the ledger's model (order 2, 100 steps, kappa 300, 10 non-zeros a row) for every loader
 that it knows: logical gates, qubits, and depth where the model has it; then its whole price; and
@@ -11,6 +12,7 @@ process, are not in it; medians of five neighbours of each size, so that no cach
 sweep of ten thousand points, once, and the help of `qdescent estimate`, the median of five.
 """
 
+import itertools
 import statistics
 import subprocess
 import sys
@@ -27,6 +29,12 @@ from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.resources.ways.history import UNKNOWN, history_ways
 from qdescent.resources.ways.priced import run_cost
 
+# of nine inputs, as the maps of the ledger's region have them
+ENDS = {
+    "n": "1e4:1e12", "s": "1:1e3", "T": "10:1e3", "eta": "1e-4:.1", "kappa": "1e3:1e7",
+    "epsilon": "1e-6:.1", "m": "1e3:6e5", "error_rate": "1e-5:5e-3", "cycle_time_ns": "10:1e5",
+}  # fmt: skip
+SIDE, LARGE_SWEEP = 24, 10_000  # values of each of two; points for which the seconds are given
 SIZES = (10**7, 10_300_000, 10**12)  # the second: the kept weights of 103 million
 ROUNDS = 5
 
@@ -106,6 +114,28 @@ def swept_once():
     return {"points": points, "seconds": dict(zip(("wall", "cpu"), took, strict=True))}
 
 
+def pairs():
+    """Processor seconds of ten thousand points of each pair, from 24 x 24 of them, with the first
+    point's search in them.
+    """
+    found = {}
+    for one, other in itertools.combinations(ENDS, 2):
+        case = estimated(EstimateSettings())
+        ranges = ranges_of([f"{name}={ENDS[name]}:{SIDE}" for name in (one, other)])
+        _, cpu, _ = timed(lambda r=ranges, c=case: sum(1 for _ in swept(c.case, c.settings, r)))
+        found[f"{one} x {other}"] = cpu * LARGE_SWEEP / SIDE**2
+        print(f"{one} x {other}: {found[f'{one} x {other}']:.1f} s", flush=True)
+    content = {
+        "question": (
+            "Processor seconds of ten thousand points of a sweep over two inputs of the default"
+            f" round, from {SIDE} x {SIDE} points of each pair"
+        ),
+        "seconds": found,
+        "environment": environment("qualtran", "qdk"),
+    }
+    save("sweep_pairs", content)
+
+
 def help_seconds():
     """Of the command's help, in a process of its own."""
     asked = [sys.executable, "-m", "qdescent", "estimate", "--help"]
@@ -118,6 +148,9 @@ if __name__ == "__main__":
     estimated(EstimateSettings(n=10**3))  # Qualtran and the estimator are imported here
     if "--sweep" in sys.argv[1:]:
         print(swept_once())
+        sys.exit()
+    if "--pairs" in sys.argv[1:]:
+        pairs()
         sys.exit()
     content = {
         "question": "Seconds to count one solve at n kept weights, all loaders, and to price it",
