@@ -33,7 +33,7 @@ def address():
 @pytest.mark.skipif(not (SITE / "index.html").exists(), reason="make docs has not been run")
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 def test_pages_in_a_browser(address):
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import TimeoutError, sync_playwright
 
     pages = [
         path.relative_to(SITE).as_posix()
@@ -63,8 +63,12 @@ def test_pages_in_a_browser(address):
                 tab.wait_for_selector(".figure svg.main-svg")
             for width in (400, 1400):
                 tab.set_viewport_size({"width": width, "height": 900})
-                if (wide := tab.evaluate("document.documentElement.scrollWidth")) > width:
-                    faults.append(f"{page}: {wide} px wide on a screen of {width}")
+                wide = "document.documentElement.scrollWidth"
+                try:  # figures are drawn anew a moment after their page has another width
+                    tab.wait_for_function(f"{wide} <= {width}", timeout=10_000)
+                except TimeoutError:
+                    found = tab.evaluate(wide)
+                    faults.append(f"{page}: {found} px wide on a screen of {width}")
             if "$" in (
                 left := tab.evaluate(
                     "[...document.querySelectorAll('article p')].map(p => p.innerText).join()"
