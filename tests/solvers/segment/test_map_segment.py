@@ -16,6 +16,7 @@ from torch.nn.functional import mse_loss
 import qdescent as qd
 from qdescent._evidence import Evidence
 from qdescent.carleman.lifting.linearization import carleman_linearize
+from qdescent.quantum.algorithms import sharpening
 from qdescent.solvers.encodings import ColouredEntries
 from qdescent.solvers.polynomials import (
     bounded_polynomials,
@@ -344,11 +345,11 @@ def test_no_start_of_another_sharpness_takes_fewer_queries(monkeypatch):
 
     found = until_success(fast_forward_map(f, 20, 1, 1e-4).cost)
     with monkeypatch.context() as patch:
-        patch.setattr(segment_search, "_least", every_place)
+        patch.setattr(segment_search, "cheapest_place", every_place)
         fast_forward_map(f, 20, 1, 1e-4)
     least = min(queries for missed, queries in prices if not missed)
     assert found <= 1.02 * least
-    monkeypatch.setattr(segment_search, "HALVING", 1)
+    monkeypatch.setattr(sharpening, "HALVING", 1)
     assert until_success(fast_forward_map(f, 20, 1, 1e-4).cost) > 1.1 * least
 
 

@@ -205,7 +205,7 @@ def lanczos_advance(
 
 
 def _check_symmetry(
-    found: Tensor, state: LanczosState, dtype: torch.dtype, declared: float | None, size: float
+    found: Tensor, state: LanczosState, dtype: torch.dtype, declared: float | None, whole: float
 ) -> Tensor:
     """<v_{k-1}, A v_k> = <A v_{k-1}, v_k> = beta_k: the recurrence takes it for granted, and here
     it can be seen for nothing.
@@ -224,7 +224,7 @@ def _check_symmetry(
     """
     live, kind = state.alive, torch.finfo(dtype)
     beta = state.beta[live, -1]
-    size = torch.maximum(state.alpha.abs(), state.beta).amax().clamp(min=size)
+    size = torch.maximum(state.alpha.abs(), state.beta).amax().clamp(min=whole)
     rounding = 32 * kind.eps * size * (1 + size / beta)
     share = 0.5 if dtype == torch.float32 else 0.05
     allowed = share * beta + rounding

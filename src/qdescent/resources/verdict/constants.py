@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from qdescent._evidence import Evidence, Row, Value
+from qdescent.quantum.algorithms import sharpening
 from qdescent.resources import ledger_rows
 from qdescent.resources.classical import descent
 from qdescent.resources.classical.machines import MACHINES, Accelerator
@@ -60,8 +61,8 @@ def constant_rows(spec: RoundSpec, machine: SurfaceCode, classical: Accelerator)
         ("moved", segment.MOVED, "1", X,
          "errors of a node's polynomials in the tolerance, as circuits plan it, of a known start"),
         ("most_missed", segment.MOST_MISSED, "1", X, "of a node's polynomial, as circuits have it"),
-        ("wasted", segment.WASTED, "1", X, "supremum over |p| from which circuits end p early"),
-        ("worth", segment.WORTH, "1", X, "the same from which circuits try a sharper start"),
+        ("wasted", sharpening.WASTED, "1", X, "supremum over |p| from which circuits end p early"),
+        ("worth", sharpening.WORTH, "1", X, "the same from which circuits try a sharper start"),
         ("costa_proven", queries.COSTA_PROVEN, "1", Evidence.BOUNDED,
          "arXiv:2111.08152, quoted from a summary"),
         ("costa_measured", queries.COSTA_MEASURED, "1", A,

@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from qdescent._evidence import Evidence, derived
+from qdescent.quantum.algorithms.sharpening import WASTED, WORTH, cheapest_place, floor_at
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.ways.last_state import chebyshev_history, linear_combination_of_simulations
 from qdescent.resources.ways.segment_polynomial import (
@@ -32,9 +33,6 @@ NODES_SHARE = 16  # of the tolerance: what each polynomial of a node may miss, o
 # of a known one: the product of three moves by so many times what each misses, twice (half of the
 # tolerance is that of the nodes' number); and the most that one may miss, as circuits have it
 MOVED, MOST_MISSED = 6.2, 1e-2
-WASTED = 2.0  # supremum over |p| on the spectrum from which on p is let down beyond it
-WORTH = 1.4  # supremum over ||p f|| from which on a sharper start is tried, as circuits do
-HALVING, LOWEST = 4, 64  # floors 2^(-k/4): by halves, then by the roots between, as circuits do
 _FEW = 1e-3
 _LEAST_SCALE = 1e-12  # of a map that is a number
 
@@ -134,7 +132,7 @@ def planned_on(
         node = size * min(MOST_MISSED, tolerance / wanted if wanted > 0 else MOST_MISSED)
 
     def at(found: SegmentPolynomial, end: tuple[float, float] | None, place: int) -> SegmentPlan:
-        floor = 2.0 ** (-place / HALVING)
+        floor = floor_at(place)
         c, a = found.shift, found.scale
         begin = start.sharpened(c, a, floor)
 
@@ -180,26 +178,7 @@ def _sharpest(start: Start, steps: int, at: Callable[[int], SegmentPlan]) -> Seg
     reached = start.length(geometric_sums(start.values, steps))
     if not start.is_known or plain.success == 0 or plain.first.supremum < WORTH * reached:
         return plain
-    best, chosen = plain, 0
-
-    def improved(place: int) -> None:
-        nonlocal best, chosen
-        tried = at(place)
-        if tried.cost < best.cost:
-            best, chosen = tried, place
-
-    for place in range(HALVING, LOWEST + 1, HALVING):
-        improved(place)
-        if place >= chosen + 2 * HALVING:  # twice in a row no better
-            break
-    finer = HALVING // 2
-    while finer:
-        middle = chosen
-        for place in (middle - finer, middle + finer):
-            if place > 0:
-                improved(place)
-        finer //= 2
-    return best
+    return cheapest_place(at)
 
 
 def _window(spec: RoundSpec) -> tuple[float, float]:

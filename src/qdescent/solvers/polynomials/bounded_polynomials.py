@@ -23,14 +23,14 @@ from scipy.special import erfc, erfcinv
 
 from qdescent._arrays import Floats
 from qdescent.linalg.chebyshev import chebyshev_value
+from qdescent.quantum.algorithms.sharpening import WASTED
 
 ROUNDING = 2e-15  # of a coefficient, over the sum of all
 FIRST_POINTS = 128  # of a cosine transform; doubled until the last quarter is rounding
 FINER = 16  # points of a supremum for each degree: the bound is then 0.5 % above it
 BLOCK = 256  # powers of y that one matrix product takes
-# p on all of [-1, 1] over p on the eigenvalues from which on a step is tried, and how far from the
-# largest of them its middle is, over 1/T: q grows e-fold on 1/T, and the degree as the inverse
-WASTED = 2.0
+# how far from the largest eigenvalue the middle of a step is that is tried, over 1/T: q grows
+# e-fold on 1/T, and the degree as the inverse
 DISTANCES = (1.0, 2.0)
 FAR = 6.0  # from there on erfc is rounding
 CELLS = 64  # of the window, in which q/g is bounded

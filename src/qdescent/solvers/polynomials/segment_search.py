@@ -5,7 +5,6 @@ start, which points in time.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -16,10 +15,11 @@ from qdescent._arrays import Floats
 from qdescent._checks import argument_error
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.algorithms.rounds import rounds_needed
+from qdescent.quantum.algorithms.sharpening import WASTED, WORTH, cheapest_place, floor_at
 from qdescent.quantum.tables.balanced import PAIRS_UP_TO
 from qdescent.quantum.tables.perron import absolute_norm
 from qdescent.solvers.encodings import MatrixEncoding
-from qdescent.solvers.polynomials.bounded_polynomials import WASTED, bounded
+from qdescent.solvers.polynomials.bounded_polynomials import bounded
 from qdescent.solvers.polynomials.matrix_route import apply_plan
 from qdescent.solvers.polynomials.node_polynomials import choose_nodes, node_polynomials
 from qdescent.solvers.polynomials.segment_parts import (
@@ -37,9 +37,6 @@ from qdescent.solvers.polynomials.sharpened_start import sharpened
 
 MOST_GROWTH = 1e6  # of a mode: beyond it the polynomials' suprema are all that is left
 MOST_ATTENUATION = 1e100  # beyond, one run in 1e200 succeeds, and amplitudes round to nothing
-WORTH = 1.4  # |p| over ||p(A) f|| from which on a sharper start is tried: one run in two fails
-HALVING = 4  # floors are 2^(-k/4): by halves, then by the roots between
-LOWEST = 16 * HALVING  # 1/g takes a degree of some 1/sqrt(floor)
 
 
 def plan_segment(
@@ -157,7 +154,7 @@ def _planned(asked: _Asked, end: tuple[float, float] | None) -> _Priced:
         nodes = rule, points, missed * size, min(norm, size)
 
     def at(place: int, known: SegmentPlan | None = None) -> SegmentPlan:
-        floor = 2.0 ** (-place / HALVING)
+        floor = floor_at(place)
         start = sharpened(matrix, encoded.alpha, asked.start, floor)
         first = bounded(ones, shift, encoded.alpha, allowed / start.length, end, floor)
         found = replace(plan, start=start, first=first, error=start.length * first.error)
@@ -178,29 +175,4 @@ def _planned(asked: _Asked, end: tuple[float, float] | None) -> _Priced:
     length = float(np.linalg.norm(applied.value))
     if plain.first.norm < WORTH * applied.first_length:
         return _priced(plain, asked.epsilon, length)
-    return _least(lambda place: _priced(at(place, plain), asked.epsilon, length))
-
-
-def _least(at: Callable[[int], _Priced]) -> _Priced:
-    """The cheapest place: halves of the floor as long as they help, then the roots between."""
-    best, chosen = at(0), 0
-
-    def improved(place: int) -> None:
-        nonlocal best, chosen
-        with suppress(OverflowError):
-            tried = at(place)
-            if tried.cost < best.cost:
-                best, chosen = tried, place
-
-    for place in range(HALVING, LOWEST + 1, HALVING):
-        improved(place)
-        if place >= chosen + 2 * HALVING:  # twice in a row no better
-            break
-    finer = HALVING // 2
-    while finer:
-        middle = chosen
-        for place in (middle - finer, middle + finer):
-            if place > 0:
-                improved(place)
-        finer //= 2
-    return best
+    return cheapest_place(lambda place: _priced(at(place, plain), asked.epsilon, length))
