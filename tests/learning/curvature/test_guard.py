@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
+from wrong_derivatives import Detached
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman.dissipation import diagnose
@@ -87,17 +88,6 @@ def test_activations_that_stand_at_their_kinks():
     apart = spectral_density(hessian(task, ParameterSpace(network)), steps=3, probes=1)
     assert apart.remark == ""
     assert "one side" not in str(diagnose(apart, 0.1))
-
-
-class Detached(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x.tanh()
-
-    @staticmethod
-    def backward(ctx, slope):
-        return slope * (1 - ctx.saved_tensors[0].tanh().detach() ** 2)
 
 
 class Reversed(torch.autograd.Function):

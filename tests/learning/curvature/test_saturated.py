@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from wrong_derivatives import Detached
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.curvature.hessian import gauss_newton, hessian
@@ -104,22 +105,9 @@ def test_a_saturated_loss_is_no_wrong_derivative(apart, loss):
         assert found is None or float((found - right).norm()) <= 0.2 * float(right.norm()) + 1e-4
 
 
-class Constant(torch.autograd.Function):
-    """A tanh whose slope has no derivative."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x.tanh()
-
-    @staticmethod
-    def backward(ctx, slope):
-        return slope * (1 - ctx.saved_tensors[0].tanh().detach() ** 2)
-
-
 @pytest.mark.parametrize("apart", [22, 30, 36])
 def test_a_wrong_derivative_does_not_hide_in_saturation(apart):
-    network, x, y = confident(apart, function=Constant.apply)
+    network, x, y = confident(apart, function=Detached.apply)
     task, space = Task(network, F.cross_entropy, (x, y)), ParameterSpace(network)
     with pytest.raises(ArgumentError, match="second derivatives of its loss"):
         hessian(task, space, method="double-backward")
