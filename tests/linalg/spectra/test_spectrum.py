@@ -408,5 +408,8 @@ def test_start_vectors_that_are_one_are_no_two_probes():
         with pytest.raises(ArgumentError, match=f"`vectors` must have .*{columns} alike"):
             spectral_density(A, steps=5, vectors=vectors)
     spectral_density(A, steps=5, vectors=apart)
+    spectral_density(A.float(), steps=5, vectors=1e30 * apart.float())  # whatever the scale
+    with pytest.raises(ArgumentError, match="no zero column"):
+        spectral_density(A, steps=5, vectors=apart * torch.tensor([1.0, 0.0, 1.0]))
     # of two entries half of all random signs are alike
     spectral_density(torch.eye(2), steps=2, vectors=torch.ones(2, 3))

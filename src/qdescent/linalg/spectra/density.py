@@ -108,7 +108,7 @@ def spectral_density(
         else _rademacher(operator, probes, seed)
     )
     if given:
-        _check_apart(vectors)
+        _check_apart(vectors, operator)
     if state is not None and (len(state.alpha) != vectors.shape[1] or state.steps > steps):
         actual = f"of {len(state.alpha)} and {state.steps}"
         must = f"be of {vectors.shape[1]} probes and at most {steps} steps, as are asked for"
@@ -142,18 +142,22 @@ def spectral_density(
     return _told(operator, quadrature(end, n, deflate, not given, operator.rounding))
 
 
-def _check_apart(vectors: Tensor) -> None:
+def _check_apart(vectors: Tensor, operator: LinearOperator) -> None:
     """Check that no two start vectors are one, which the error of the mean would count as two. Of
     few entries random signs are often equal.
 
     Raises:
         ArgumentError: two are, up to their length.
     """
-    if len(vectors) <= FEW:
+    if operator.shape[0] <= FEW:
         return
     cosines = vectors.T @ vectors
+    if operator.shard is not None:
+        cosines = operator.shard.total(cosines)
     length = cosines.diagonal().sqrt()
-    same = (cosines.abs() >= (1 - 1e-6) * length[:, None] * length).triu(1).nonzero()
+    alike = cosines.abs() >= (1 - 1e-6) * length[:, None] * length
+    # a column of zeros is refused as such, and beyond their type's numbers they cannot be told
+    same = (alike & (cosines != 0) & cosines.isfinite()).triu(1).nonzero()
     if len(same):
         one, other = same[0].tolist()
         must = "have columns that were drawn independently of each other"
