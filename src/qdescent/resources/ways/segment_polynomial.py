@@ -19,7 +19,6 @@ from qdescent._arrays import Floats
 _POINTS = 64  # of a cosine transform; doubled until the last quarter is rounding
 _MOST_TRANSFORMED = 2**14  # beyond so many no polynomial is let down
 _EXACT_STEPS = 10**6  # beyond, the degree is that of the bound on the tail
-_FEW, _STEPS_LIMIT = 1e-3, 1e15
 _TINY = 2e-15  # a Chebyshev coefficient below it is rounding
 _FINER = 16  # points of a supremum for each degree
 _FAR = 6.0  # from there on erfc is rounding
@@ -124,13 +123,14 @@ def _cosines(points: int) -> Floats:
 
 
 def geometric_sums(y: Floats, steps: int) -> Floats:
-    """sum_{t<T} y^t = (y^T - 1)/(y - 1), for any T."""
+    """sum_{t<T} y^t = (y^T - 1)/(y - 1), for any T; near y = 1 by y - 1 alone: a transform would
+    take what is rounded there for modes.
+    """
+    d, count = y - 1, float(steps)
     with np.errstate(all="ignore"):
-        grown = np.sign(y) ** (steps % 2) * np.exp(steps * np.log(np.abs(y)))
-        ratio = (grown - 1) / (y - 1)
-    near = np.abs(y - 1) * min(steps, _STEPS_LIMIT) < _FEW
-    e = steps * (y - 1)  # T (1 + (T-1)(y-1)/2 + ...)
-    return np.where(near, steps * (1 + e / 2 + e * e / 6), ratio)
+        near = np.expm1(count * np.log1p(d))
+        far = np.sign(y) ** (steps % 2) * np.exp(count * np.log(np.abs(y))) - 1
+        return np.where(d == 0, count, np.where(y > 0.5, near, far) / d)
 
 
 def shaped_polynomial(
