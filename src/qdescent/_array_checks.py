@@ -107,10 +107,7 @@ def check_array(
     Raises:
         ArgumentError: anything else; complex numbers too, whose imaginary parts would be lost.
     """
-    if np.ma.is_masked(value):
-        raise argument_error(
-            name, "be without masked places (`filled(0)` says what they hold)", "a masked array"
-        )
+    check_unmasked(name, value)
     try:
         if is_bytes(value):
             raise argument_error(name, "hold real numbers", shown(value))
@@ -133,6 +130,13 @@ def check_array(
     if finite and not np.isfinite(array).all():
         raise argument_error(name, "be finite", shown(value))
     return array.astype(np.float64)
+
+
+def check_unmasked(name: str, value: Any) -> None:
+    """Refuse a masked array of NumPy, behind whose mask there are numbers that nobody meant."""
+    if np.ma.is_masked(value):
+        must = "be without masked places (`filled(0)` says what they hold)"
+        raise argument_error(name, must, "a masked array")
 
 
 def is_bytes(value: Any) -> bool:

@@ -148,7 +148,8 @@ def plain_number(value: Any) -> Any:
         return value
     single = is_tensor(value) or is_array(value) or isinstance(value, _class_of("numpy", "generic"))
     try:
-        return value.item() if single and value.ndim == 0 else value
+        masked = hasattr(value, "mask")  # what stands behind the mask is no number
+        return value.item() if single and value.ndim == 0 and not masked else value
     except Exception:  # without values: on meta, inside `vmap`
         return value
 

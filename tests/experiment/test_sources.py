@@ -88,7 +88,7 @@ def test_network_by_name_with_arguments_in_evaluation_mode():
         (
             "named_by_user:broken",
             [],
-            r"must be a function that can be called.*RuntimeError: no weights here",
+            r"can be called.*RuntimeError in '.*named_by_user.py', line 13: no weights here",
         ),
         ("named_by_user:pair", [], "must be a function that returns a torch.nn.Module.*tuple"),
         (
@@ -99,7 +99,7 @@ def test_network_by_name_with_arguments_in_evaluation_mode():
         (
             "named_by_user:build",
             ["depth=3"],
-            "`arguments` must be those of 'named_by_user:build'.*depth",
+            "`arguments` must be those of build\\(width=3, .*named_by_user.py', line 5, .*depth",
         ),
         (
             "named_by_user:build",
@@ -332,7 +332,9 @@ def test_an_array_beside_the_pair_is_refused_by_name(tmp_path, more):
 def test_data_that_end_the_program_are_refused_and_a_batch_may_be_huge(tmp_path, monkeypatch):
     (tmp_path / "leaving.py").write_text("import sys\ndef data(): sys.exit(0)\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ArgumentError, match=r"can be called.*SystemExit: 0"):
+    with pytest.raises(
+        ArgumentError, match=r"can be called.*SystemExit in '.*leaving.py', line 2: 0"
+    ):
         load_data("leaving:data", 4)
     np.savez(tmp_path / "a.npz", inputs=np.ones((6, 2)), targets=np.arange(6))
     assert len(load_data(str(tmp_path / "a.npz"), 10**20)[0]) == 6
@@ -457,33 +459,33 @@ def test_data_that_network_or_loss_cannot_take():
             "cross_entropy",
             x,
             torch.tensor([0, 1, 2]),
-            r"`targets` must be labels in \[0, 2\), as many as .*but is 2",
+            r"`data` must have labels in \[0, 2\), as many as .*but is with 2",
         ),
         (
             "cross_entropy",
             x,
             torch.tensor([0, -100, 1]),
-            r"`targets` must be labels in \[0, 2\).*but is -100",
+            r"`data` must have labels in \[0, 2\).*but is with -100",
         ),
         (
             "cross_entropy",
             x,
             torch.tensor([[0], [1], [1]]),
-            r"`targets` must be class labels of shape \(3,\)",
+            r"`data` must have class labels of shape \(3,\)",
         ),
         (
             "cross_entropy",
             x,
             torch.ones(3),
-            r"must be class labels \(integers: targets.long\(\)\), or probabilities of shape"
-            r" \(3, 2\), for cross_entropy, but is floating-point numbers of shape \(3,\)",
+            r"must have class labels \(integers: targets.long\(\)\), or probabilities of shape"
+            r" \(3, 2\), for cross_entropy, but is with floating-point numbers of shape \(3,\)",
         ),
         # would be broadcast
         (
             "mse",
             x,
             torch.ones(3, 1),
-            r"`targets` must have the shape of the outputs, \(3, 2\), for mse",
+            r"`data` must have targets of the outputs' shape, \(3, 2\), for mse",
         ),
     ):
         with pytest.raises(ArgumentError, match=sentence):
@@ -654,11 +656,11 @@ def test_labels_that_cross_entropy_ignores_count_for_nothing_where_that_is_said(
     fit = partial(check_fit, network, "cross_entropy", torch.nn.functional.cross_entropy, inputs)
     fit(torch.tensor([0, -100, 2]), ignored=True)
     for labels, ignored, must in (
-        ([0, -100, 2], False, r"be labels in \[0, 3\)"),
-        ([0, -100, 3], True, r"be labels in \[0, 3\)"),
-        ([-100] * 3, True, "hold a label other than -100"),
+        ([0, -100, 2], False, r"have labels in \[0, 3\)"),
+        ([0, -100, 3], True, r"have labels in \[0, 3\)"),
+        ([-100] * 3, True, "have a label other than -100"),
     ):
-        with pytest.raises(ArgumentError, match=f"Argument `targets` must {must}"):
+        with pytest.raises(ArgumentError, match=f"Argument `data` must {must}"):
             fit(torch.tensor(labels), ignored=ignored)
 
 

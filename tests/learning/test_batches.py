@@ -450,3 +450,21 @@ def test_a_text_with_its_mask_or_without_padding_is_not(inputs):
     ids = inputs["input_ids"] if isinstance(inputs, dict) else inputs
     expected = nn.functional.cross_entropy(network(ids, mask), KINDS)
     assert float(task.loss_with(dict(network.named_parameters()))) == float(expected)
+
+
+def test_arrays_that_pytorch_does_not_read_as_they_are():
+    network = torch.nn.Linear(2, 1).double()
+    for part, word in ((0, "masked"), (1, "masked")):
+        data = [np.ones((2, 2)), np.ones((2, 1))]
+        mask = np.zeros_like(data[part])
+        mask[0, 0] = 1
+        data[part] = np.ma.masked_array(data[part], mask)
+        with pytest.raises(ArgumentError, match=f"`data` must be without {word} places"):
+            Task(network, torch.nn.functional.mse_loss, tuple(data))
+    whole = np.ma.masked_array(np.ones((2, 2)))
+    wide = np.full((2, 1), 0.5, dtype=np.longdouble)
+    task = Task(network, torch.nn.functional.mse_loss, (whole, wide))
+    assert [x.dtype for x in task.data] == [torch.float64, torch.float64]
+    assert task.data[1].tolist() == [[0.5], [0.5]]
+    with pytest.raises(ArgumentError, match="hold numbers that float64 holds"):
+        Task(network, torch.nn.functional.mse_loss, (whole, wide / 3))

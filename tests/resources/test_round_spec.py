@@ -115,7 +115,7 @@ def test_the_largest_entries_alone_are_read():
         ({"kappa": None}, "Argument `kappa` must be given where `norms` are not, but is missing."),
         (
             {"norms": NORMS, "kappa": None, "steps": 10**5},
-            "Argument `steps` must be at most 10000 where `norms` are given",
+            "Argument `steps` must be at most 10000 where norms of the map bound kappa",
         ),
         (
             {"learning_rate": 0.1, "lambda_min": 0.0},

@@ -29,9 +29,10 @@ from qdescent.learning.batches import (
     tensors_of,
     ways_to_call,
 )
+from qdescent.learning.refusals.raised import raised
 from qdescent.learning.untouched import untouched
 from qdescent.reading.npz import open_npz
-from qdescent.reading.regular import named, said
+from qdescent.reading.regular import named
 
 IGNORED = -100  # a label for no sample, as `cross_entropy` has it
 
@@ -176,44 +177,42 @@ def check_fit(
         )
         raise argument_error("network", must, type(outputs).__name__)
     if not isinstance(targets, Tensor) and name in LOSSES:
-        must = f"be one tensor for {name} (or name a loss of your own, module:function)"
-        raise argument_error("targets", must, f"a {type(targets).__name__}")
+        must = (
+            f"have one tensor of targets for {name} (or name a loss of your own, module:function)"
+        )
+        raise argument_error("data", must, f"with a {type(targets).__name__}")
     if name not in LOSSES:
         try:
             loss(given, label)
         except Exception as error:  # the user's own code
             if isinstance(given, Tensor) or path is None:
                 must = "take the network's outputs and the targets"
-                raise argument_error(
-                    "loss", must, f"{name!r} ({type(error).__name__}: {said(error)})"
-                ) from error
+                raise argument_error("loss", must, f"{name!r} ({raised(error, loss)})") from error
         return outputs
     wanted = (len(targets), *outputs.shape[1:])
     if name == "mse" and targets.shape != wanted:
-        raise argument_error(
-            "targets",
-            f"have the shape of the outputs, {wanted}, for mse",
-            f"of shape {tuple(targets.shape)}",
-        )
+        must = f"have targets of the outputs' shape, {wanted}, for mse"
+        raise argument_error("data", must, f"with some of shape {tuple(targets.shape)}")
     if name == "cross_entropy" and not targets.is_floating_point():
         if targets.shape != (wanted[0], *wanted[2:]) or len(wanted) < 2:
             must = (
-                f"be class labels of shape {(wanted[0], *wanted[2:])} for outputs of shape {wanted}"
+                f"have class labels of shape {(wanted[0], *wanted[2:])} for outputs of shape"
+                f" {wanted}"
             )
-            raise argument_error("targets", must, f"of shape {tuple(targets.shape)}")
+            raise argument_error("data", must, f"with some of shape {tuple(targets.shape)}")
         counted = targets[targets != IGNORED] if ignored else targets
         if not len(counted):
-            must = f"hold a label other than {IGNORED}, which cross_entropy ignores"
-            raise argument_error("targets", must, "without one")
+            must = f"have a label other than {IGNORED}, which cross_entropy ignores"
+            raise argument_error("data", must, "without one")
         outside = counted[(counted < 0) | (counted >= wanted[1])]
         if len(outside):
-            must = f"be labels in [0, {wanted[1]}), as many as the network has outputs"
-            raise argument_error("targets", must, int(outside[0]))
+            must = f"have labels in [0, {wanted[1]}), as many as the network has outputs"
+            raise argument_error("data", must, f"with {int(outside[0])}")
     elif name == "cross_entropy" and targets.shape != wanted:
         labels = "class labels (integers: targets.long())"
-        must = f"be {labels}, or probabilities of shape {wanted}, for cross_entropy"
-        actual = f"floating-point numbers of shape {tuple(targets.shape)}"
-        raise argument_error("targets", must, actual)
+        must = f"have {labels}, or probabilities of shape {wanted}, for cross_entropy"
+        actual = f"with floating-point numbers of shape {tuple(targets.shape)}"
+        raise argument_error("data", must, actual)
     return outputs
 
 
@@ -227,7 +226,7 @@ def _first_outputs(network: nn.Module, one: Any, label: Any) -> Any:
         except Exception as error:  # whatever a stranger's forward raises
             failures.append(error)
     shape = ", ".join(str(tuple(x.shape[1:])) for _, x in tensors_of(one))
-    reason = f"of input shape {shape} ({type(failures[0]).__name__}: {said(failures[0])})"
+    reason = f"of input shape {shape} ({raised(failures[0], type(network).forward)})"
     raise argument_error("data", "fit the network", reason) from failures[0]
 
 

@@ -21,9 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from qdescent._array_checks import check_finite
-from qdescent._checks import ArgumentError, argument_error, check_choice, shown
+from qdescent._checks import ArgumentError, argument_error, check_choice, shortened, shown
 from qdescent.learning.masks import Mask, full_mask
 from qdescent.learning.pruning.nonzero import nonzero_mask
+from qdescent.learning.refusals.raised import begun, raised
 from qdescent.learning.torch_prune import mask_from_prune
 from qdescent.reading.regular import named, said
 from qdescent.reading.tensors import read_tensors, read_weights
@@ -56,9 +57,13 @@ def named_function(argument: str, name: str) -> Callable[..., Any]:
         module = import_module(module_name)
     except Exception as error:  # whatever a stranger's module raises while it is imported
         must = "name a module that can be imported"
-        raise argument_error(
-            argument, must, f"{name!r} ({type(error).__name__}: {said(error)})"
-        ) from error
+        if module_name.endswith(".py") or "/" in module_name:  # a file was meant
+            folder, _, file = module_name.rpartition("/")
+            within = f", from within {folder!r}" if folder.strip("./") else ""
+            cure = f"{file.removesuffix('.py')}:{path}{within}"
+            must = f"be written as package.module:function ({cure})"
+            raise argument_error(argument, must, repr(name)) from None
+        raise argument_error(argument, must, f"{name!r} ({raised(error)})") from error
     try:
         found = reduce(getattr, path.split("."), module)
     except AttributeError:
@@ -100,9 +105,16 @@ def load_network(name: str, arguments: Sequence[str] = ()) -> nn.Module:
         except (ValueError, SyntaxError):
             given[key] = text
     try:
-        inspect.signature(function).bind(**given)
+        takes = inspect.signature(function)
+    except (TypeError, ValueError):  # a class of C says nothing of them before it is called
+        takes = None
+    try:
+        _ = takes and takes.bind(**given)
     except TypeError as error:
-        raise argument_error("arguments", f"be those of {name!r}", f"not ({error})") from None
+        begins = begun(function)
+        called = f"{name.partition(':')[2]}{shortened(str(takes), 120)}"
+        must = f"be those of {called}{f' in {begins}' if begins else ''}"
+        raise argument_error("arguments", must, f"not ({error})") from None
     network = call_user("network", name, function, given)
     if not isinstance(network, nn.Module):
         raise argument_error(
@@ -110,6 +122,9 @@ def load_network(name: str, arguments: Sequence[str] = ()) -> nn.Module:
             "be a function that returns a torch.nn.Module",
             f"{name!r}: {type(network).__name__}",
         )
+    if not any(weight.requires_grad for weight in network.parameters()):
+        must = "return a network with weights that are trained"
+        raise argument_error("network", must, f"{name!r}, without")
     return network.eval()
 
 
@@ -298,5 +313,5 @@ def call_user(
         raise argument_error(
             argument,
             "be a function that can be called",
-            f"{name!r} ({type(error).__name__}: {said(error)})",
+            f"{name!r} ({raised(error, function)})",
         ) from error

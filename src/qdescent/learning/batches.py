@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from qdescent._array_checks import check_finite
 from qdescent._checks import argument_error, shown
+from qdescent.linalg.tensors import from_array
 
 Path = tuple[tuple[Any, Any], ...]  # of (itemgetter or attrgetter, key)
 NARROW = (
@@ -331,8 +332,7 @@ def _as_tensor(value: Any) -> Tensor | None:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-        # a copy: nobody counts the changes of an array; PyTorch knows one order of bytes
-        return torch.tensor(value.astype(value.dtype.newbyteorder("="), copy=False), device="cpu")
+        return from_array("data", value).clone()  # nobody counts the changes of an array
     if isinstance(value, list) and value and _is_number(value):
         try:
             return torch.as_tensor(value, device="cpu")

@@ -35,7 +35,7 @@ from qdescent.learning.elsewhere import once_more
 from qdescent.learning.evaluation import evaluated, held_weights
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.refusals.broadcast import NoPairing
-from qdescent.learning.refusals.cures import data_must, loss_must, raised
+from qdescent.learning.refusals.cures import data_must, loss_must, not_taken
 from qdescent.learning.refusals.modes import checked_modes
 from qdescent.learning.unchanged import DATA, Remembered, Unchanged, inputs_left_alone
 from qdescent.learning.untouched import alone, check_shaped, weights_of
@@ -186,7 +186,7 @@ class Task:
             raise
         except Exception as problem:
             must = "be what the network takes"
-            raise argument_error("inputs", must, raised(problem)) from problem
+            raise argument_error("inputs", must, not_taken(problem)) from problem
         return mapped(outputs, Tensor.detach)
 
     def loss_and_gradient(
@@ -302,7 +302,7 @@ class Task:
                 return loss
         cause = failures[-1]
         must = loss_must(outputs, self.data[1], cause)
-        raise argument_error("loss", must, raised(cause)) from cause
+        raise argument_error("loss", must, not_taken(cause)) from cause
 
     def _first_outputs(self, network: nn.Module) -> Any:
         given, failures = self.data[0], []
@@ -327,8 +327,8 @@ class Task:
         cause = failures[0]
         if "does not require grad" in str(cause):
             must = "have a `forward` that takes no gradients by the weights"
-            raise argument_error("network", must, raised(cause)) from cause
-        raise argument_error("data", data_must(self.network, given), raised(cause)) from cause
+            raise argument_error("network", must, not_taken(cause)) from cause
+        raise argument_error("data", data_must(self.network, given), not_taken(cause)) from cause
 
     def _keep(self, data: tuple[Any, Any]) -> None:
         tensors = (tensor for part in data for _, tensor in tensors_of(part))

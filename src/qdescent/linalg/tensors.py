@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdescent._array_checks import check_finite, is_bytes, plain
+from qdescent._array_checks import check_finite, check_unmasked, is_bytes, plain
 from qdescent._checks import argument_error, shown
 
 MOST_EXACT = 2**53  # integers beyond it are not all held by float64
@@ -90,15 +90,12 @@ def _from_outside(name: str, given: Any) -> Tensor:
             raise argument_error(
                 name, "have two axes where it is sparse", f"of shape {coordinates.shape}"
             )
-        values = _from_array(name, coordinates.data)
+        values = from_array(name, coordinates.data)
         places = torch.from_numpy(np.stack([coordinates.row, coordinates.col]).astype(np.int64))
         return torch.sparse_coo_tensor(
             places, values, coordinates.shape, check_invariants=True, device=values.device
         ).coalesce()
-    if np.ma.is_masked(given):
-        raise argument_error(
-            name, "be without masked places (`filled(0)` says what they hold)", "a masked array"
-        )
+    check_unmasked(name, given)
     if is_bytes(given):
         raise argument_error(name, TAKEN, shown(given))
     try:
@@ -112,10 +109,16 @@ def _from_outside(name: str, given: Any) -> Tensor:
         objects = np.asarray(given, dtype=object).flat
         if any(isinstance(each, int) and abs(each) >= MOST_EXACT for each in objects):
             raise argument_error(name, EXACT, "with larger ones")
-    return _from_array(name, array)
+    return from_array(name, array)
 
 
-def _from_array(name: str, array: np.ndarray) -> Tensor:
+def from_array(name: str, array: np.ndarray) -> Tensor:
+    """The numbers of an array, in its memory where that holds them as PyTorch would.
+
+    Raises:
+        ArgumentError: places that are masked, or numbers of extended precision beyond float64's.
+    """
+    check_unmasked(name, array)
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     if native.dtype.kind in "iu":  # PyTorch does not know all names of one type
         native = native.view(f"{native.dtype.kind}{native.dtype.itemsize}")

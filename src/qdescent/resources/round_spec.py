@@ -212,13 +212,13 @@ class RoundSpec:
 
     def _check_norms(self, norms: MapNorms) -> None:
         if self.order > ORDER_LIMIT:
-            must = f"be at most {ORDER_LIMIT} where `norms` are given"
+            must = f"be at most {ORDER_LIMIT} where norms of the map bound kappa"
             raise argument_error("order", must, self.order)
         if self.steps > MOST_STEPS:
-            must = f"be at most {MOST_STEPS} where `norms` are given"
+            must = f"be at most {MOST_STEPS} where norms of the map bound kappa"
             raise argument_error("steps", must, self.steps)
         if (self.padding or 0) > MOST_STEPS:
-            must = f"be at most {MOST_STEPS} where `norms` are given"
+            must = f"be at most {MOST_STEPS} where norms of the map bound kappa"
             raise argument_error("padding", must, self.padding)
         if norms.constant < _LEAST_FORCE:
             must = f"have an ||F_0|| of at least {_LEAST_FORCE:g} (below it nothing moves)"

@@ -185,7 +185,7 @@ def test_a_refusal_names_what_was_given():
         qd.ArgumentError, match="`parameters` must go with the other inputs, but is 9,"
     ):
         qd.price(SPECTRUM, parameters=9)
-    with pytest.raises(qd.ArgumentError, match="`gradient_norm` must go with .* `norms` must have"):
+    with pytest.raises(qd.ArgumentError, match="`gradient_norm` must go with .* the map must have"):
         estimated(EstimateSettings(gradient_norm=1e-200))
     with pytest.raises(qd.ArgumentError, match="`error_rate` must go with the other inputs, but"):
         estimated(EstimateSettings(error_rate=0.0099, epsilon=0.01))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.operator import LinearOperator, Shard, as_operator
+from qdescent.linalg.spectra.deflation import extreme_eigenpairs
 from qdescent.linalg.spectra.density import quadrature, spectral_density
 from qdescent.linalg.spectra.lanczos import lanczos, lanczos_start
 
@@ -256,3 +257,42 @@ def test_what_is_left_when_all_is_taken_out_is_rounding(deflate):
     truth = 2 * float(x @ x)
     assert found.lambda_max[0] == pytest.approx(truth, rel=1e-10)
     assert found.trace[0] == pytest.approx(truth, rel=1e-10)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4])
+def test_start_vectors_in_a_null_space_see_rounding_alone(scale):
+    """[[1, -1], [-1, 1]] beside zeros, as the Hessian of two biases under cross entropy is: of
+    equal signs all that products hold is rounding, which is not symmetric. The norm that it is
+    rounding of is seen elsewhere; where the rest is all that there is, it is refused.
+    """
+    A = torch.zeros(6, 6)
+    A[4:, 4:] = scale * torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
+    rounding = torch.zeros(6, 6)
+    rounding[0, 4], rounding[1, 0] = 5e-8 * scale, 3e-8 * scale
+    start = torch.tensor([[1.0, -1.0, 1.0, 1.0, -1.0, -1.0]]).T
+
+    def spectrum(matrix):
+        operator = LinearOperator((6, 6), lambda v: matrix @ v, dtype=torch.float32)
+        return spectral_density(operator, steps=4, vectors=start)
+
+    found = spectrum(A + rounding)
+    assert max(abs(found.lambda_min[0]), abs(found.lambda_max[0])) <= 1e-7 * scale
+    with pytest.raises(ArgumentError, match="must be symmetric"):
+        spectrum(rounding)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_start_vectors_of_another_precision_are_taken_and_pairs_are_refused(dtype):
+    other = torch.float64 if dtype == torch.float32 else torch.float32
+    D = torch.diag(torch.tensor([1.0, 2.0, 5.0], dtype=dtype))
+    assert spectral_density(D, vectors=torch.eye(3, dtype=other)).trace[0] == pytest.approx(8.0)
+    run = lanczos(as_operator(D), torch.ones(3, 1, dtype=other), 2)
+    assert float(run.alpha[0, 0]) == pytest.approx(8 / 3)
+    with pytest.raises(ArgumentError, match="`vectors` must be on the operator's device"):
+        lanczos(
+            LinearOperator((3, 3), lambda v: v, device=torch.device("meta")), torch.ones(3, 1), 2
+        )
+    pairs = extreme_eigenpairs(D.to(other), 1)
+    for check in (True, False):
+        with pytest.raises(ArgumentError, match=f"`deflate` must hold {dtype} vectors of length 3"):
+            spectral_density(D, deflate=pairs, check=check)

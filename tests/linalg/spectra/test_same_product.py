@@ -175,7 +175,7 @@ def test_what_was_kept_of_another_operator_is_refused():
         (other, {"deflate": pairs}, "`deflate` must hold eigenpairs of this operator"),
         (own, {"deflate": thrice}, "`deflate` must hold eigenpairs of this operator"),
         (own, {"deflate": replace(pairs, vectors=shorter)}, "`deflate` must hold orthonormal"),
-        (other[:9, :9], {"deflate": pairs}, "`deflate` must hold vectors of length 9"),
+        (other[:9, :9], {"deflate": pairs}, "`deflate` must hold .* vectors of length 9"),
     ):
         with pytest.raises(ArgumentError, match=sentence):
             spectral_density(operator, **{"steps": 8, "probes": 3} | settings)

@@ -36,6 +36,8 @@ def as_given(
         return error
     culprit = next((name for name in given if _goes_without(name, settings, attempt)), given[0])
     value, refused = shown(getattr(settings, culprit)), str(error).removeprefix("Argument ")
+    for internal, said in (("`spec`", "the round"), ("`norms`", "the map")):
+        refused = refused.replace(internal, said)
     must = "go with the other inputs"
     return argument_error(culprit.rstrip("_"), must, f"{value}, with which {refused}")
 

@@ -4,6 +4,8 @@ test on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from qdescent._checks import argument_error
+from qdescent._checks import ArgumentError, argument_error
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
 from qdescent.experiment.data_sources import check_fit, in_precision, load_data
@@ -75,13 +77,16 @@ def load_subject(settings: TrainSettings, device: torch.device) -> Subject:
     else:
         network, loss = fashion_cnn(WIDTHS, seed=settings.seed).eval(), cross_entropy
         samples = _fewer(samples_in(load_fashion_mnist(settings.data_root or None)), settings)
-    train, test = (
-        tuple(in_precision(part, torch.float32) for part in batch)
-        for batch in (samples.train, samples.test)
-    )
     network = network.to(dtype=torch.float32)
-    for inputs, targets in (train, test):
+
+    def fitting(batch: Any) -> tuple[Any, Any]:
+        inputs, targets = (in_precision(part, torch.float32) for part in batch)
         check_fit(network, settings.loss, loss, inputs, targets)
+        return inputs, targets
+
+    train = fitting(samples.train)
+    with _of_test_data(settings):
+        test = fitting(samples.test)
     total = samples_of(train)
     if settings.batch > total:
         raise argument_error(
@@ -115,10 +120,15 @@ def _own_samples(settings: TrainSettings, network: nn.Module) -> Samples:
     there = samples_of((inputs, targets))
     source = f"{there} drawn from {total} in {settings.data}, seed {settings.seed}"
     if settings.test_data:
-        test = load_data(
-            settings.test_data, settings.test_samples, settings.seed, network, settings.loss
-        )[:2]
+        with _of_test_data(settings):
+            test = load_data(
+                settings.test_data, settings.test_samples, settings.seed, network, settings.loss
+            )[:2]
         return Samples((inputs, targets), test, f"{source}; tested on {settings.test_data}")
+    if there < 2:
+        name, actual = ("samples", settings.samples) if total > 1 else ("data", "one alone")
+        must = "be at least 2 samples, one to train and one to test on (or give test_data)"
+        raise argument_error(name, must, actual)
     held = min(settings.test_samples, round(settings.held_out * there))
     if not 1 <= held < there:
         must = f"leave at least one of {there} samples to train and one to test on"
@@ -131,6 +141,17 @@ def _own_samples(settings: TrainSettings, network: nn.Module) -> Samples:
         for places in (order[:held], order[round(settings.held_out * there) :])
     )
     return Samples(train, test, f"{source}; a share of {settings.held_out:g} is held out")
+
+
+@contextmanager
+def _of_test_data(settings: TrainSettings) -> Iterator[None]:
+    """While it lasts, what is said of `data` is said of `test_data`, where those are given."""
+    try:
+        yield
+    except ArgumentError as problem:
+        if settings.test_data:
+            raise problem.called(data="test_data") from problem
+        raise
 
 
 def _fewer(samples: Samples, settings: TrainSettings) -> Samples:

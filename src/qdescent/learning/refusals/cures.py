@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdescent._checks import shortened
 from qdescent.learning.batches import taken, tensors_of, written
+from qdescent.learning.refusals.raised import raised
 
 
 def data_must(network: nn.Module, inputs: Any) -> str:
@@ -48,6 +48,6 @@ def loss_must(outputs: Any, targets: Any, cause: Exception) -> str:
     return must
 
 
-def raised(error: Exception) -> str:
-    """A stranger's error on one line."""
-    return f"not ({type(error).__name__}: {shortened(str(error), 200)})"
+def not_taken(error: Exception) -> str:
+    """Completes "but is ..." where a stranger's code raised this."""
+    return f"not ({raised(error)})"

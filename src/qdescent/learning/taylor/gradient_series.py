@@ -28,7 +28,6 @@ from qdescent._checks import (
     check_instance,
     check_integer,
     check_interval,
-    shortened,
     shown,
 )
 from qdescent.learning.evaluation import HeldWeights
@@ -36,6 +35,7 @@ from qdescent.learning.networks.smooth_norms import EPSILON, SmoothGroupNorm, Sm
 from qdescent.learning.parallel.places import Places
 from qdescent.learning.parallel.spread import Spread
 from qdescent.learning.parameters import ParameterSpace, check_space
+from qdescent.learning.refusals.raised import raised
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.jet import Jet, MissingRuleError
 from qdescent.learning.taylor.nested_jvp import NestedSeries
@@ -341,10 +341,6 @@ def series_of(
             first = isinstance(error, MissingRuleError)
             known = error if first else second if isinstance(second, ArgumentError) else None
             must = "be recorded, or have nested derivatives (no backward of its own)"
-            raise known or argument_error("network", must, f"not: {_line(second)}") from error
-        nested.how += f" (no Taylor rules: {_line(error)})"
+            raise known or argument_error("network", must, f"not: {raised(second)}") from error
+        nested.how += f" (no Taylor rules: {raised(error)})"
         return nested
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {shortened(str(error), 200)}"

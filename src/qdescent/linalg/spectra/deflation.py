@@ -49,12 +49,10 @@ class Eigenpairs:
         Raises:
             ArgumentError: vectors of another length or not orthonormal; pairs of another operator.
         """
-        n, d = self.vectors.shape if self.vectors.numel() else (operator.shape[0], 0)
-        if n != operator.shape[0]:
-            must = f"hold vectors of length {operator.shape[0]}"
-            raise argument_error("deflate", must, f"with vectors of length {n}")
+        d = len(self.values)
         if not d:
             return
+        self.check_fit(operator)
         allowed = max(SAME[operator.dtype], operator.rounding or 0.0)
         skew = self.vectors.T @ self.vectors - torch.eye(d, device="cpu").to(self.vectors)
         if float(skew.abs().max()) > allowed:
@@ -69,6 +67,15 @@ class Eigenpairs:
             off = f"off by {float(gap):.2g}, with residuals of {float(self.residuals.sum()):.2g}"
             raise argument_error("deflate", "hold eigenpairs of this operator", off)
 
+    def check_fit(self, operator: LinearOperator) -> None:
+        """Check that the vectors, if there are any, are of the operator's length and type."""
+        n, dtype = operator.shape[0], operator.dtype
+        own = self.vectors
+        if len(self.values) and (len(own), own.dtype) != (n, dtype):
+            must = f"hold {dtype} vectors of length {n}, as the operator's"
+            actual = f"with {own.dtype} vectors of length {len(own)}"
+            raise argument_error("deflate", must, actual)
+
     def project(self, block: Tensor) -> Tensor:
         """(I - Q Q^T) block, (n, k)."""
         return block - self.vectors @ (self.vectors.T @ block)
@@ -80,6 +87,7 @@ class Eigenpairs:
         leaves of Q in a vector is given an eigenvalue amid the others; 0, which the projected
         operator alone has there, may lie outside them and show as an extreme.
         """
+        self.check_fit(operator)
 
         def apply(block: Tensor) -> Tensor:
             inside = self.vectors.T @ block

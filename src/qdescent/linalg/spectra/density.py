@@ -21,7 +21,14 @@ from qdescent._random import named_generator
 from qdescent.linalg.inner_product import ROUNDING, power_of_two
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectra.deflation import Eigenpairs, extreme_eigenpairs
-from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, began_with, check_fit, lanczos
+from qdescent.linalg.spectra.lanczos import (
+    MOST_STEPS,
+    LanczosState,
+    as_operators,
+    began_with,
+    check_fit,
+    lanczos,
+)
 from qdescent.linalg.spectra.same_product import check_state, steady_lanczos
 from qdescent.linalg.spectra.spectrum import Spectrum
 
@@ -103,7 +110,7 @@ def spectral_density(
     held = n if operator.shard is None else len(operator.shard)
     given = vectors is not None
     vectors = (
-        check_tensor("vectors", vectors, (held, None))
+        as_operators(check_tensor("vectors", vectors, (held, None)), operator)
         if given
         else _rademacher(operator, probes, seed)
     )

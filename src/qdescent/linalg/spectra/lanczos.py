@@ -18,6 +18,7 @@ from qdescent._checks import (
 )
 from qdescent.linalg.inner_product import dot, power_of_two
 from qdescent.linalg.operator import LinearOperator, Shard
+from qdescent.linalg.spectra.symmetry import nothing_but_rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +81,15 @@ def lanczos_start(vectors: Tensor, shard: Shard | None = None) -> LanczosState:
     )
 
 
+def as_operators(vectors: Tensor, operator: LinearOperator) -> Tensor:
+    """Start vectors in the operator's type, as its product takes others."""
+    vectors = check_tensor("vectors", vectors, (None, None))
+    if vectors.device.type != operator.device.type:
+        must = f"be on the operator's device, {operator.device}"
+        raise argument_error("vectors", must, f"on {vectors.device}")
+    return vectors.to(operator.dtype)
+
+
 def _mark(vectors: Tensor, shard: Shard | None) -> Tensor:
     """The inner product of each column with numbers without a pattern, cos(i mod 65,521)."""
     first = 0 if shard is None else shard.start
@@ -95,10 +105,6 @@ _PERIOD = 65_521
 SAME_MARK = {torch.float32: 1e-5, torch.float64: 1e-9}
 # lengths whose squares, and the sums of these, lie well within float64
 LEAST_NORM, MOST_NORM = 1e-120, 1e120
-# relative: ten times what a product made again may differ by (`same_product`)
-SYMMETRIC = {torch.float32: 1e-2, torch.float64: 1e-5}
-# of ||A||: a beta that rounding reaches where every step before divided by small ones
-EXHAUSTED = {torch.float32: 3e-6, torch.float64: 3e-9}
 MOST_STEPS = 20_000  # the tridiagonal matrix is taken apart as a dense one: 3 GB at this size
 
 
@@ -164,7 +170,7 @@ def lanczos_advance(
     w = _by_probe(operator @ v)
     if k == 1 or (k and operator.rounding is None):
         found = dots(before, w, operator.shard)
-        noise = _check_symmetry(found, state, w.dtype, operator.rounding, size)
+        noise = nothing_but_rounding(found, state.alpha, state.beta, live, operator, size)
         if bool(noise.any()):
             alive = live.masked_scatter(live, ~noise)
             ended = replace(state, alive=alive)
@@ -202,45 +208,6 @@ def lanczos_advance(
     current = torch.zeros_like(state.current)
     current[:, going] = w[:, going[live].to(w.device)]
     return LanczosState(current, state.current, alphas, betas, going, length, state.start)
-
-
-def _check_symmetry(
-    found: Tensor, state: LanczosState, dtype: torch.dtype, declared: float | None, whole: float
-) -> Tensor:
-    """<v_{k-1}, A v_k> = <A v_{k-1}, v_k> = beta_k: the recurrence takes it for granted, and here
-    it can be seen for nothing.
-
-    A share of beta is too much, since where the recurrence divides by a beta as small as what is
-    not symmetric, Ritz values lie anywhere; rounding divides by it, too: <v_{k-1}, v_k> is eps
-    ||A|| / beta. And a little of ||A|| is (`SYMMETRIC`), which moves Ritz values farther than their
-    residuals say. Of an operator that declares more rounding than its type's only the first step is
-    looked at, and only by the share: there another matrix shows, later half precision or a kink
-    between two ends of a difference does as much.
-
-    Returns:
-        Of each probe alive whether v_k is nothing but rounding: its beta is as small as
-        `EXHAUSTED`, and <v_{k-1}, A v_k> another number. The Krylov space was exhausted before, and
-        is invariant but for beta.
-    """
-    live, kind = state.alive, torch.finfo(dtype)
-    beta = state.beta[live, -1]
-    size = torch.maximum(state.alpha.abs(), state.beta).amax().clamp(min=whole)
-    rounding = 32 * kind.eps * size * (1 + size / beta)
-    share = 0.5 if dtype == torch.float32 else 0.05
-    allowed = share * beta + rounding
-    if declared is None:
-        allowed = torch.minimum(allowed, SYMMETRIC[dtype] * size + 4 * rounding)
-    apart = (found.cpu() - beta).abs()
-    beyond = apart - (allowed + kind.tiny)
-    noise = (apart > share * beta) & (beta <= EXHAUSTED[dtype] * size)
-    if bool((beyond.masked_fill(noise, 0.0) > 0).any()):
-        worst = int(beyond.masked_fill(noise, 0.0).argmax())
-        raise argument_error(
-            "operator",
-            "be symmetric",
-            f"not: <v, A w> = {float(found[worst]):.3g}, but <A v, w> = {float(beta[worst]):.3g}",
-        )
-    return noise
 
 
 def check_product(product: Tensor) -> Tensor:
@@ -314,6 +281,7 @@ def lanczos(
             "operator", "be square and real", f"of shape {operator.shape} and type {operator.dtype}"
         )
     held = operator.shape[0] if operator.shard is None else len(operator.shard)
+    vectors = as_operators(vectors, operator)
     if state is None:
         state = lanczos_start(vectors, operator.shard)
         if len(vectors) != held:

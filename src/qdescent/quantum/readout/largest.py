@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qdescent._array_checks import check_unmasked
 from qdescent._checks import argument_error, check_integer, check_interval, shown
 from qdescent._random import named_numpy_generator
 from qdescent.quantum.readout.limits import MOST_SHOTS
@@ -127,6 +128,7 @@ def check_largest(largest: int | None, entries: int) -> int:
 
 
 def _counts(counts: Any) -> Counts:
+    check_unmasked("counts", counts)
     try:
         given = counts.detach().cpu().numpy() if hasattr(counts, "detach") else np.asarray(counts)
     except Exception:  # ragged lists, and objects that make NumPy raise what they like
