@@ -293,9 +293,15 @@ def outside(outputs, batch):
     return shifted(outputs.logits, batch["labels"])
 
 
-@pytest.mark.parametrize("lengths", [(6, 6, 6), (6, 4, 3)])
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-@pytest.mark.parametrize("made", [dict, ByAttribute, Outputs])
+@pytest.mark.parametrize(
+    ("made", "reduction", "lengths"),
+    [
+        (dict, "mean", (6, 4, 3)),
+        (ByAttribute, "sum", (6, 4, 3)),
+        (Outputs, "mean", (6, 6, 6)),
+        (Outputs, "sum", (6, 4, 3)),
+    ],
+)
 def test_a_network_that_computes_its_own_loss_is_weighted_by_what_counts(made, reduction, lengths):
     net = LanguageModel(made, reduction).double()
     whole, parts = token_batches(lengths)

@@ -60,7 +60,7 @@ def adaptive(tolerance, **settings):
     )
 
 
-@pytest.mark.parametrize("orders", [(2, 3), (3,)])
+@pytest.mark.parametrize("orders", [(2, 3), pytest.param((3,), marks=pytest.mark.slow)])
 def test_the_true_error_stays_below_the_tolerance(orders):
     found = worst(lambda tolerance: adaptive(tolerance, orders=orders), tasks=5)
     assert len(found) > 18
@@ -87,8 +87,17 @@ def test_a_controller_without_a_tail_and_one_without_eyes_are_caught(monkeypatch
     assert max(worst(lambda tolerance: adaptive(tolerance, orders=(2,)), tasks=3)) > 3
 
 
-@pytest.mark.parametrize("round_cost", [0.0, 30.0, 1e4])
-@pytest.mark.parametrize("orders", [(2, 3), (1, 2, 4)])
+@pytest.mark.parametrize(
+    ("orders", "round_cost"),
+    [
+        ((2, 3), 30.0),
+        ((1, 2, 4), 0.0),
+        pytest.param((2, 3), 0.0, marks=pytest.mark.slow),
+        pytest.param((2, 3), 1e4, marks=pytest.mark.slow),
+        pytest.param((1, 2, 4), 30.0, marks=pytest.mark.slow),
+        pytest.param((1, 2, 4), 1e4, marks=pytest.mark.slow),
+    ],
+)
 def test_the_segment_is_the_cheapest_of_the_longest(orders, round_cost):
     for seed in range(3):
         task = random_task(seed)

@@ -119,6 +119,7 @@ def test_a_circuit_of_another_map_is_caught_by_what_it_is_compared_with(seventee
     assert end_of(task, space, "circuit").solver_error > 1e-2
 
 
+@pytest.mark.slow
 def test_the_circuit_takes_fresh_batches_and_order_three_through_the_history(seventeen):
     task, space = two_weights(seventeen)
     x, y = task.data
@@ -132,6 +133,7 @@ def test_the_circuit_takes_fresh_batches_and_order_three_through_the_history(sev
         assert relative(run.theta - space.theta, truth) < 2e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("momentum", [0.0, pytest.param(0.9, marks=SLOW)])
 def test_fast_forward_searches_the_lengths_that_the_series_walks_to(small_conv, momentum):
     space, runs = ParameterSpace(small_conv.task.network), {}
@@ -163,6 +165,7 @@ def test_a_single_step_that_is_left_over_is_that_of_descent(seventeen):
         torch.testing.assert_close(rounds[1].theta, rounds[0].theta - 0.05 * gradient)
 
 
+@pytest.mark.slow
 def test_no_length_is_tried_for_an_order_that_cannot_become_the_cheapest(small_conv, monkeypatch):
     """Order 3 is dearer at any length where a round costs nothing, not where it costs much."""
     space = ParameterSpace(small_conv.task.network)

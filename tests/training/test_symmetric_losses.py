@@ -66,7 +66,10 @@ def one_power(power):
 
 @pytest.mark.parametrize("orders", [(2,), (1, 3)])
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("power", [4, 5, 6, 8])
+@pytest.mark.parametrize(
+    "power",
+    [4, 5, pytest.param(6, marks=pytest.mark.slow), pytest.param(8, marks=pytest.mark.slow)],
+)
 def test_the_true_error_stays_below_the_tolerance(power, way, orders):
     task, space = polynomial(*one_power(power))
     run = train_hybrid([task], space, adaptive(way, orders=orders, steps=5 * power))

@@ -165,6 +165,7 @@ def test_what_does_not_fit_is_one_sentence(given, sentence, tmp_path):
         run_reproduction(create_workspace(tmp_path / "o", replace(TINY, **given)))
 
 
+@pytest.mark.slow
 def test_what_has_no_meaning_on_a_network_is_a_row_and_the_rest_is_measured(made, tmp_path):
     """At a rate where descent itself explodes: no kappa, no segment, no round; yet spectra."""
     wild = replace(

@@ -275,13 +275,19 @@ STAGES = {
 }
 
 
-def test_killed_in_every_stage_and_resumed_ends_in_the_same_rows(whole, tmp_path, monkeypatch):
+SOME = ("Emulated training", "Spectrum after")
+
+
+@pytest.mark.parametrize("stages", [SOME, pytest.param(tuple(STAGES), marks=pytest.mark.slow)])
+def test_killed_in_every_stage_and_resumed_ends_in_the_same_rows(
+    stages, whole, tmp_path, monkeypatch
+):
     """One run, killed in one stage after the other: each time it goes on from what it had saved."""
     monkeypatch.setattr(curvature, "SAVE_EVERY", 5)
     record, _ = whole
     directory = tmp_path / "run"
-    for stage, moment in STAGES.items():
-        progress = KilledIn(stage, moment)
+    for stage in stages:
+        progress = KilledIn(stage, STAGES[stage])
         with pytest.raises(KilledError):
             run_first_pass(
                 resume_workspace(directory, Settings, progress)

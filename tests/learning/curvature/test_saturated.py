@@ -2,6 +2,7 @@
 never called a wrong derivative.
 """
 
+import itertools
 from contextlib import contextmanager
 
 import pytest
@@ -82,8 +83,13 @@ def test_of_a_saturated_softmax_float64_holds_what_there_is(apart, curvature):
     assert apart > 30 or float((found - right).norm()) <= 0.02 * float(right.norm())
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("apart", [26, 34])
+@pytest.mark.parametrize(
+    ("apart", "loss"),
+    [
+        pytest.param(apart, loss, marks=() if index in (1, 3) else pytest.mark.slow)
+        for index, (apart, loss) in enumerate(itertools.product((26, 34), LOSSES))
+    ],
+)
 def test_a_saturated_loss_is_no_wrong_derivative(apart, loss):
     network, x, y = confident(apart)
     task, space = Task(network, LOSSES[loss], (x, y)), ParameterSpace(network)

@@ -184,6 +184,7 @@ def test_what_differs_is_different():
     assert coloured(A) != "a text"
 
 
+@pytest.mark.slow
 def test_they_are_equal_in_another_process():
     """Whose texts hash otherwise."""
     kept = {name: (bloq, hash(bloq), bloq.call_graph()[1]) for name, bloq in encodings().items()}

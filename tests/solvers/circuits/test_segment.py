@@ -97,7 +97,7 @@ def test_three_weights_at_order_1_and_other_loaders():
     assert len(set(counts.values())) == 2
 
 
-@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("order", [2, pytest.param(1, marks=pytest.mark.slow)])
 def test_amplified_it_succeeds_for_certain_with_the_same_answer(order):
     f = random_map(2, seed=3)
     bare = fast_forward_map(f, 5, order, 1e-4, circuit=True)
@@ -236,6 +236,7 @@ def test_refusals():
         fast_forward_map(f, 9, 1, 1e-6, circuit="yes")
 
 
+@pytest.mark.slow
 def test_at_least_ten_times_fewer_queries_than_kernel_reflection():
     """One real network's two weights, the same epsilon, at large and small learning rates."""
     factors = {}
