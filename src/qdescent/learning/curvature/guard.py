@@ -43,6 +43,8 @@ AT_KINK = (
     " as PyTorch's derivatives are, and another a step away (weights moved by a little, or smooth"
     " activations, have one)."
 )
+LAST = 8  # roundings of the type: what products are off without a word of it
+WIDER = 2.0  # times the error of a random vector: what an eigenvalue may be off, of the largest
 COARSE = 1e-4  # a precision above it (bfloat16, float16) tells nothing beside differences
 
 
@@ -56,6 +58,9 @@ class Checked(NamedTuple):
         how: what was compared in the end, in words.
         vanishes: the products are 0 to rounding: what is left of terms that cancel.
         at_kink: they agree at a point beside alone: at theta itself they are of one side.
+        rounding: relative error of the products, where it is more than their type's; None: it is
+            not, or was not looked for.
+        remark: on steps inside the network (`steps_of_weights`); empty: none.
     """
 
     difference: float
@@ -63,6 +68,8 @@ class Checked(NamedTuple):
     how: str
     vanishes: bool = False
     at_kink: bool = False
+    rounding: float | None = None
+    remark: str = ""
 
 
 def check_curvature(
@@ -111,7 +118,8 @@ def check_curvature(
         and walk.agrees(products[0], walk.steps[:1], own)
         and skew <= AGREED * size + walk.noise(own)
     ):
-        return Checked(walk.least, skew / (size or 1.0), "A v beside the loss moved in float64")
+        asymmetry, how = skew / (size or 1.0), "A v beside the loss moved in float64"
+        return Checked(walk.least, asymmetry, how, rounding=_measured(twin, walk, products[0], own))
     point, pair = theta.double(), [v.double() for v in pair]
     exact = [twin.product(point, v) for v in pair]
     skew, size = _finite_skew(pair, exact)
@@ -162,7 +170,23 @@ def check_curvature(
             off = f"without: for rounding alone they are off by {gap:.2g} of {size:.2g}"
             raise argument_error("network", must, off)
         at_kink = True
-    return Checked(walk.least, asymmetry, how, at_kink=at_kink)
+    coarse = None if not EPS < own < COARSE or at_kink else _beyond(gap / (size or 1.0), own)
+    return Checked(walk.least, asymmetry, how, at_kink=at_kink, rounding=coarse)
+
+
+def _measured(twin: Twin, walk: Walk, product: Tensor, own: float) -> float | None:
+    """The relative error of products in single precision: terms inside the loss that are large
+    beside what is left of them (outputs of thousands with a scatter of 1) make it larger than its
+    type says. Where the moved loss agrees to the type's last digits, it is small.
+    """
+    if own == EPS or _beyond(walk.least, own) is None:
+        return None
+    exact = twin.product(walk.at[0].double(), walk.at[1].double())
+    return _beyond(norm(product - exact) / (norm(exact) or 1.0), own)
+
+
+def _beyond(error: float, own: float) -> float | None:
+    return min(WIDER * error, 0.5) if error > LAST * own else None
 
 
 _VANISHES = Checked(0.0, 0.0, "A v and the moved loss, both 0 to rounding", vanishes=True)
@@ -262,9 +286,11 @@ def _bad(products: Tensor) -> str:
 
 def as_checked(operator: LinearOperator, checked: Checked) -> LinearOperator:
     """The operator with what was seen: 0 where its products were seen to be 0 to rounding, for
-    their noise has eigenvalues, too; with a remark where it stands at a kink.
+    their noise has eigenvalues, too; with the rounding of its products, and with remarks where it
+    stands at a kink or its network makes steps.
     """
     if checked.vanishes:
         return replace(operator, apply=torch.zeros_like, apply_adjoint=torch.zeros_like)
-    remark = f"{AT_KINK} {operator.remark}".strip()
-    return replace(operator, remark=remark) if checked.at_kink else operator
+    said = (AT_KINK if checked.at_kink else "", checked.remark, operator.remark)
+    rounding = max((x for x in (checked.rounding, operator.rounding) if x), default=None)
+    return replace(operator, rounding=rounding, remark=" ".join(filter(None, said)))

@@ -16,9 +16,9 @@ from qdescent._checks import (
     check_instance,
 )
 from qdescent.learning.curvature.differentiable import suspects, twice_differentiable
+from qdescent.learning.curvature.digits import check_digits
 from qdescent.learning.curvature.few_samples import few_samples
 from qdescent.learning.curvature.guard import Checked, as_checked, check_curvature
-from qdescent.learning.curvature.half_precision import check_digits
 from qdescent.learning.curvature.products import (
     METHODS,
     Build,
@@ -34,6 +34,7 @@ from qdescent.learning.curvature.twins import (
     gradient_rounding,
     gradient_vanishes,
     hessian_twin,
+    steps_seen,
 )
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.refusals.unscaled import unscaled
@@ -61,7 +62,10 @@ def hessian(
     each product is one pass through it. Several batches: H is their mean weighted by size, and each
     batch's pass is prepared, used for all columns of the block, and let go. At a kink (zeros under
     abs or ReLU) H is, as PyTorch's derivatives are, that of one side; where the check sees one, its
-    `remark` says so, and the diagnosis of its spectrum.
+    `remark` says so, and the diagnosis of its spectrum; and so where the network makes steps of
+    what depends on its weights (`round`, thresholds), whose derivatives are 0. Where the check sees
+    products off by more than their type's rounding, `rounding` is twice that, and the error bars of
+    eigenvalues hold it.
 
     Args:
         task: network, loss and batch; or several tasks of one network, each with its batch.
@@ -162,8 +166,8 @@ def check_operator(
         theta: the point, (n,); None: the network's own weights, which must be those of the space.
         total: the sum over processes of what each has of its own parts; None: there is one.
     """
-    for task, _ in parts:  # what a network casts may depend on its batch
-        check_digits(task, space)
+    # what a network casts may depend on its batch
+    steps = [(task, check_digits(task, space)) for task, _ in parts]
     point = space.theta if theta is None else space.point(theta)
     build = gauss_newton_product if curvature == "gauss-newton" else double_backward_product
 
@@ -182,7 +186,9 @@ def check_operator(
     with ExitStack() as stack:
         for network in {id(task.network): task.network for task, _ in parts}.values():
             stack.enter_context(twice_differentiable(network))
-        return check_curvature(operator, twin, point, reason)
+        checked = check_curvature(operator, twin, point, reason)
+    remarks = (steps_seen(task, space, point, names) for task, names in steps)
+    return checked._replace(remark=next(filter(None, remarks), ""))
 
 
 @alone

@@ -14,7 +14,9 @@ from torch import Tensor
 from qdescent._checks import argument_error
 from qdescent.learning.batches import mapped
 from qdescent.learning.curvature.differentiable import DIFFERENCES
+from qdescent.learning.curvature.digits import steps_of_weights
 from qdescent.learning.curvature.double import InDouble
+from qdescent.learning.curvature.few_samples import few_samples
 from qdescent.learning.curvature.rounding import TERMS, elsewhere, is_noise, rounded
 from qdescent.learning.curvature.slopes import Both, Slopes, checked_slopes, length_along, split
 from qdescent.learning.curvature.walk import Moved
@@ -135,6 +137,22 @@ def _in_double(task: Task, space: ParameterSpace, theta: Tensor) -> Both:
             raise
         must = "run in float64, too, in which its curvature is checked (check=False does without)"
         raise argument_error("network", must, f"tied to another type ({error})") from error
+
+
+def steps_seen(task: Task, space: ParameterSpace, theta: Tensor, steps: frozenset[str]) -> str:
+    """`steps_of_weights` of a task, of a large one on 4 samples; nothing where the loss raises."""
+    if not steps:
+        return ""
+    some, theta = few_samples(task, space) or task, theta.double()
+
+    def loss(point: Tensor) -> float:
+        with torch.no_grad():
+            return float(some.loss_with(space.unpack(point), torch.float64))
+
+    with suppress(Exception), InDouble():  # of few samples a loss of pairs, say, may raise anything
+        gradient = torch.cat(_in_double(some, space, theta)[1])
+        return steps_of_weights(steps, loss, gradient, theta)
+    return ""
 
 
 def gradient_vanishes(task: Task, space: ParameterSpace, theta: Tensor) -> bool:
