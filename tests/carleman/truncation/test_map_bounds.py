@@ -292,3 +292,11 @@ def test_a_million_steps_of_a_map_at_rest_take_no_time_and_others_are_refused(mo
     with pytest.raises(ArgumentError, match="`steps` must be at most 100,000 where the bounds"):
         map_error_bounds([0.01, 1.0, 0.0], 0.1, 1_000_000, 1)
     map_error_bounds([0.01, 1.0, 0.0], 0.1, 1000, 1)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("largest", [1.0, np.nextafter(1.0, 0), 1 - 1e-15, np.nextafter(1.0, 2)])
+def test_a_map_within_a_rounding_of_no_contraction_is_bounded_without_a_word_of_numpy(largest):
+    norms = [0.3, largest, 0.3]
+    assert map_number(norms, 0.5) == np.inf or map_number(norms, 0.5) > 1e6
+    assert uniform_error_bounds(norms, 0.5, 4).tolist() == [np.inf] * 4

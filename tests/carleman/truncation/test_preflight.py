@@ -198,7 +198,10 @@ def test_a_large_system_is_spared_dense_coordinates(monkeypatch):
 def test_it_prints_a_table_and_gives_rows_with_evidence():
     found = preflight(scalar_map(0, 0.9, 0.1), f64([0.5]), steps=10, orders=(1, 4))
     text = str(found).splitlines()
-    assert text[0] == "truncation error over 10 steps, at most 0.01 wanted: order 3 reaches it"
+    assert text[0] == (
+        "truncation error after 10 steps (on the way it may be larger), at most 0.01 wanted: order"
+        " 3 reaches it"
+    )
     assert text[1].split() == ["N", "=", "1", "N", "=", "4", "order"]
     assert text[2].split() == ["norm", "series", "9.23e-02", "2.60e-03", "3"]
     rows = {row.name: row for row in found.rows()}
@@ -230,3 +233,23 @@ def test_errors():
     )
     with pytest.raises(ArgumentError, match="Argument `f` must be autonomous"):
         preflight(field, u0, 3.0)
+
+
+def test_the_error_is_that_at_the_end_and_on_the_way_it_may_be_larger():
+    """u' = -u + u^2/2 shrinks: what its lift of order 2 loses is largest early."""
+    field = PolynomialField([[0.0], [[-1.0]], [[0.5]]])
+    u0, end = torch.tensor([0.6], dtype=torch.float64), 2.5
+    found = preflight(field, u0, steps=end, error=0.006)
+    lift = carleman_linearize(field, order=2, form="plain")
+    A, start = lift.to_sparse().to_dense(), lift.lift(u0)
+
+    def missed(t):
+        truth = 0.6 * math.exp(-t) / (1 - 0.3 * (1 - math.exp(-t)))
+        return abs(float((torch.linalg.matrix_exp(A * t) @ start)[0]) - truth)
+
+    stated = found.best(2).errors[1]
+    assert missed(end) <= stated <= 0.006 < missed(0.85)
+    assert found.order == 2
+    assert "after time 2.5 (on the way it may be larger)" in str(found)
+    there = preflight(field, u0, steps=0.85).best(2).errors[1]
+    assert missed(0.85) <= there * (1 + 1e-12)  # equal but for rounding

@@ -20,7 +20,7 @@ MOST = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """One theorem on ||u_t - u_N(t)||_2, at one map or equation.
+    """One theorem on ||u_t - u_N(t)||_2, at one map or equation, for one t.
 
     Args:
         name: name of the theorem.

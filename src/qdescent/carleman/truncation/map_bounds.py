@@ -229,9 +229,11 @@ def _radii(a: Floats, start_norm: float) -> tuple[Floats, Floats]:
     if a[0] == 0:
         return np.array([low]), np.array([start_norm / low])
     radii = low * (np.arange(GRID) + 0.5) / GRID
-    return radii, np.maximum(
-        start_norm / radii, a[0] / (radii * (1 - np.polynomial.polynomial.polyval(radii, a[1:])))
-    )
+    room = radii * (1 - np.polynomial.polynomial.polyval(radii, a[1:]))
+    with np.errstate(
+        divide="ignore"
+    ):  # for ||F_1|| a rounding below 1 there is none: R is infinite
+        return radii, np.maximum(start_norm / radii, a[0] / np.maximum(room, 0.0))
 
 
 def descent_number(lambda_min: float, third_norm: float, start_norm: float) -> float:

@@ -35,7 +35,8 @@ class Preflight:
     Args:
         bounds: every bound, with its conditions and errors.
         orders: the orders N that are shown.
-        error: the error, in the l_2 norm and the unit of u, that an order is asked to reach.
+        error: the error at the end, in the l_2 norm and the unit of u, that an order is asked to
+            reach.
         horizon: "10 steps", or "time 1".
     """
 
@@ -73,7 +74,7 @@ class Preflight:
         """Each bound that applies, its R-number and the order it asks for, with its source."""
         rows = []
         for bound in self.bounds:
-            source = f"{bound.source}; {bound.form} form, {self.horizon}"
+            source = f"{bound.source}; {bound.form} form, after {self.horizon}"
             if bound.number is not None:
                 rows.append(
                     Row(f"preflight/{bound.name}/R", bound.number, "1", Evidence.BOUNDED, source)
@@ -107,7 +108,8 @@ class Preflight:
         )
         head = f"{'':<{width}}  " + "".join(f"{f'N = {N}':>10}" for N in self.orders) + "    order"
         lines = [
-            f"truncation error over {self.horizon}, at most {self.error:.3g} wanted: {reached}",
+            f"truncation error after {self.horizon} (on the way it may be larger), at most"
+            f" {self.error:.3g} wanted: {reached}",
             head,
         ]
         for bound in self.bounds:
@@ -132,8 +134,11 @@ def preflight(
     orders: Sequence[int] = (1, 2, 3, 4),
     error: float = 1e-2,
 ) -> Preflight:
-    """Which bounds on the truncation error apply, what they promise, and which order reaches a
-    given error.
+    """Which bounds on the truncation error at the end apply, what they promise, and which order
+    reaches a given error there.
+
+    On the way a state that shrinks is off by more than at its end: ask at other `steps`, too, or
+    take `map_error_bounds`, which has every step, where a whole history is read.
 
     Args:
         f: a map (gradient descent: F_1 = I - eta H), a map for each step (SGD), or an autonomous
@@ -141,7 +146,7 @@ def preflight(
         u0: the start, (n,).
         steps: T for a map; for an equation, the time up to which it runs, in its own unit.
         orders: N, between 1 and 32, to show. The default is what explicit lifts and series reach.
-        error: error that is asked for, in the l_2 norm and the unit of u; the default is the
+        error: error that is asked for at the end, in the l_2 norm and the unit of u; the default is the
             package's 1 % for displacements of size one.
 
     Returns:

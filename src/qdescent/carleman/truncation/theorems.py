@@ -237,7 +237,7 @@ def _comparison(
     errors = (
         comparison_error_bound(x.start, rate, x.quadratic, N, time) for N in range(1, MOST + 1)
     )
-    holds = "at every time" if math.isinf(until) else f"until t = {until:.4g}"
+    holds = "for every time" if math.isinf(until) else f"until t = {until:.4g}"
     return promised(name, f"{kind} = {rate:.4g}: {holds}", form, source, errors, number, until)
 
 
