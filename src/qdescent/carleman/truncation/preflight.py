@@ -146,8 +146,8 @@ def preflight(
         u0: the start, (n,).
         steps: T for a map; for an equation, the time up to which it runs, in its own unit.
         orders: N, between 1 and 32, to show. The default is what explicit lifts and series reach.
-        error: error that is asked for at the end, in the l_2 norm and the unit of u; the default is the
-            package's 1 % for displacements of size one.
+        error: error that is asked for at the end, in the l_2 norm and the unit of u; the default is
+            the package's 1 % for displacements of size one.
 
     Returns:
         Preflight; `print` shows it as a table with each bound's conditions.
