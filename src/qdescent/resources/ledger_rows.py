@@ -272,7 +272,12 @@ def classical_rows(
             f"{cost.best.name}, longer of dense FLOPs and bytes on {at_rate}",
         ),
         *(
-            modelled(f"classical/time_on/{name}", seconds, "s", "the same way on another machine")
+            modelled(
+                f"classical/time_on/{name}",
+                seconds,
+                "s",
+                "the same way on another machine, the batch split as far as it takes, no latencies",
+            )
             for name, seconds in others.items()
         ),
         modelled(

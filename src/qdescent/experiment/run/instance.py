@@ -127,7 +127,7 @@ def run_instance(workspace: Workspace[Settings], pruned: Pruned) -> list[Row]:
             ),
             Row(names.CIRCUIT_ORDER, order, "1", assumed, source("order")),
             Row(
-                "circuit/learning_rate",
+                names.CIRCUIT_LEARNING_RATE,
                 settings.circuit_learning_rate,
                 "1",
                 assumed,

@@ -99,12 +99,28 @@ def circuit_panel(record: Record) -> Panel:
     return Panel(
         f"The circuit's answer is {percent(fraction(to_direct), 2)} from the direct solution and "
         f"{percent(fraction(to_descent), 2)} from true gradient descent{lower}",
-        "The first distance is the error of the quantum algorithm itself (its polynomial and its"
+        f"{_instance(record)}The first distance is the error of the quantum algorithm itself (its"
+        " polynomial and its"
         " arithmetic), the second also holds what linearising costs. The circuit was simulated"
         " operation by operation as a state vector; look-ups, rotations and preparations act as"
         " their exact matrices, whose decompositions into gates are tested and counted.",
         rows,
         plot,
+    )
+
+
+def _instance(record: Record) -> str:
+    """How small the instance is, and at which learning rate."""
+    wanted = (names.CIRCUIT_N, names.CIRCUIT_STEPS, names.CIRCUIT_LEARNING_RATE)
+    if any(name not in record.rows for name in wanted):
+        return ""
+    n, steps, rate = (number(record.rows[name].value) for name in wanted)
+    own = ""
+    if names.SETTING_LEARNING_RATE in record.rows:
+        own = f" (the run's own: {number(record.rows[names.SETTING_LEARNING_RATE].value)})"
+    return (
+        f"Of {n} weights only, {steps} steps at a learning rate of {rate}{own}: the priced round is"
+        " far beyond a simulation. "
     )
 
 
@@ -121,7 +137,7 @@ def ledger_panel(record: Record) -> Panel:
     labels = [
         f"{what}<br><b>{duration(value)}</b>"
         for what, value in zip(
-            ("classical round", "one quantum solve", "whole quantum round"), seconds, strict=True
+            ("classical round", "one quantum copy", "whole quantum round"), seconds, strict=True
         )
     ]
     drawn = [value for value in shown if value is not None] or [1.0]
@@ -161,8 +177,9 @@ def ledger_panel(record: Record) -> Panel:
     return Panel(
         f"A quantum round takes {comparison} the classical one: {duration(quantum)} against"
         f" {duration(classical)}",
-        "The same work, one round of training, on both machines. A quantum round is one solve, with"
-        " its uploads, repeated as often as the readout asks, plus the preparation of its tables."
+        "The same work, one round of training, on both machines. A quantum copy is the displacement"
+        " u_T as a state, with its uploads, run until a run succeeds; a quantum round is as many"
+        " copies as the readout asks for, one after another, plus the preparation of its tables."
         " Every grid line is many times the one before it; the dotted lines mark a day and a year.",
         rows,
         plot,

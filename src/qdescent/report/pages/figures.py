@@ -181,7 +181,8 @@ def shares_panel(record: Record) -> Panel:
         "A step multiplies the displacement along a mode by |1 − ηλ|: below 1 is dissipative,"
         " above 1 divergent; neutral is what changes by less than 1 % over the whole run. Most"
         " modes lie so close to 0 that a few steps of Lanczos cannot tell on which side: the title"
-        f" gives the bounds, the bars one estimate.{verdict}",
+        " gives the bounds, the bars one estimate. The verdict speaks of all modes that grow,"
+        f" however little, divergent or neutral.{verdict}",
         (*table["before"], *table["after"], *edges["before"], *edges["after"], *growth),
         plot,
     )

@@ -135,7 +135,7 @@ def _cards(record: Record) -> Iterable[str]:
         (names.during("before", names.GROWTH), lambda row: times(row.number),
          "the fastest growth of a mode over the run's steps; the speed-up needs it to stay near 1"),
         (names.ERROR_TO_DIRECT, lambda row: percent(fraction(row), 2),
-         "error of the simulated quantum circuit against the direct solution"),
+         "error of the simulated circuit, of a few weights, against the direct solution"),
         (names.LEDGER + names.TIME_RATIO, lambda row: times(row.number),
          "the classical time for one round on the priced quantum machine"),
     )  # fmt: skip
@@ -227,6 +227,8 @@ def _in_short(record: Record) -> list[str]:
     """The rows on the way from the linear system to the verdict, in its order."""
     choice = names.LEDGER + names.VERDICT_LOADER
     loader = str(record.rows[choice].value) if choice in record.rows else ""
+    choice = names.LEDGER + names.VERDICT_WAY
+    built = str(record.rows[choice].value) if choice in record.rows else ""
     way = [
         names.LEDGER_KAPPA,
         names.VERDICT_WAY,
@@ -236,6 +238,8 @@ def _in_short(record: Record) -> list[str]:
         names.logical_qubits_of(loader),
         names.physical_qubits_of(loader),
         names.solve_time_of(loader),
+        f"{names.WAYS}{built}/runs",
+        names.FREE_READOUT_TIME,
         names.SOLVES,
         names.QUANTUM_TIME,
         names.CLASSICAL_WAY,

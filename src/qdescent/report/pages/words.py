@@ -27,9 +27,10 @@ QUESTION = (
 )
 
 LOOP = (
-    "The algorithm: what gradient descent needs at the kept weights is uploaded as tables, many"
-    " steps are solved as one linear system, the result is read out, and the next upload starts"
-    " from there."
+    "The algorithm of the paper: what gradient descent needs at the kept weights is uploaded as"
+    " tables, many steps are solved as one linear system, the result is read out, and the next"
+    " upload starts from there. What is priced below is the cheapest way to the same displacement"
+    " that is known, which may need no linear system."
 )
 
 SECTIONS = {
@@ -93,6 +94,17 @@ LABELS = {
     names.ERROR_TO_DESCENT: "relative error to gradient descent",
 }  # rows of the circuit's table; other rows are labelled by their names
 
+WAYS = {
+    "fast_forward": "fast-forward",
+    "gradient_flow": "gradient flow",
+    "chebyshev_history": "Chebyshev history",
+    "low_su": "Low and Su",
+    "kernel_reflection_norm_known": "kernel reflection, norm known",
+    "phase_estimation": "phase estimation, counted",
+    "paper": "as in the paper (HHL)",
+    "circuit": "the circuit that was run",
+}  # quantum ways as figures call them; others by their names
+
 PROPER = {
     "toffoli": "Toffoli",
     "qrom": "QROM",
@@ -112,17 +124,35 @@ GLOSSARY = {
     "pivot": "The uploaded point θ*, around which the steps are expanded.",
     "kept weights": "The n weights that pruning leaves; the others are zero and are not trained.",
     "order (N)": "The highest power of the displacement that the Carleman linearisation keeps.",
-    "segment": "The K steps between an upload and a download, solved as one linear system.",
+    "segment": "The K steps between an upload and a download, taken at once.",
+    "u_T": "The displacement of the weights from the pivot after the segment's T steps.",
+    "fast-forward": (
+        "A segment without its steps: a few polynomials of the Hessian on the gradient, of degree"
+        " about the square root of T; by a quantum computer, or classically by some twenty"
+        " gradients."
+    ),
     "round": "Upload, segment, download.",
     "horizon": "The number of steps T over which growth or error is judged.",
     "dissipative, neutral, divergent": (
         "A mode along which a step shrinks, keeps or amplifies a displacement."
     ),
     "query": (
-        "One use of the circuit that encodes the linear system's matrix; the unit of quantum cost."
+        "One use of the circuit that encodes the matrix (of the linear system, or the Hessian's of"
+        " a segment that is fast-forwarded); the unit of quantum cost."
     ),
     "kappa (κ)": "The condition number of the linear system: the more, the more queries.",
-    "shot": "One run of the circuit with a measurement at its end.",
+    "run, copy, solve": (
+        "A run is the circuit once. It fails with some chance, so that a copy of u_T, a solve,"
+        " takes several runs, repeated or amplified."
+    ),
+    "loader": (
+        "How a circuit looks up its tables. QROM goes entry by entry; QROAM swaps blocks of entries"
+        " and takes more qubits (“dirty”: borrowed ones); “measured” clears a look-up by"
+        " measurement; bucket-brigade is a tree of routers; oracle takes a look-up for nothing."
+    ),
+    "s, row sparsity": "Non-zeros a row of the Hessian in the kept weights: its tables hold n s.",
+    "α": "The factor by which an encoded matrix is divided: at least its norm.",
+    "shot": "One copy of u_T with a measurement at its end.",
     "readout": "Estimating the new weights, with signs, from many shots.",
     "T gate": "The gate that error correction makes dear; counted as the price of a circuit.",
     "ledger": "The account of a round from queries to seconds, quantum beside classical.",

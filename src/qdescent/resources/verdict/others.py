@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qdescent._evidence import Evidence, Row
 from qdescent.resources.input_rows import assumed, modelled
-from qdescent.resources.round_spec import RoundSpec
+from qdescent.resources.round_spec import RoundSpec, least_kappa
 from qdescent.resources.verdict.verdict import Verdict
 from qdescent.rows import names
 from qdescent.rows.numbers import number
@@ -71,7 +71,7 @@ def question_rows(verdict: Verdict) -> list[Row]:
         "condition_number": (
             f"How large is kappa? {number(plain.kappa)} in units of 1, {number(history.kappa)} in"
             f" the units that are priced ({known}); copies of the end alone force"
-            f" {max(1.0, 4 * (history.padding + 1) / 3.1416):.3g}."
+            f" {least_kappa(history.padding):.3g}."
         ),
         "data_extraction": (
             f"What does reading out cost? {number(float(spec.copies))} copies of u_T a round, for"
@@ -106,10 +106,11 @@ def left_out_rows(spec: RoundSpec) -> list[Row]:
         "Errors of the decoder, the width of the classical control, and idle qubits between runs"
         " are not counted.",
         "A classical segment without its steps was measured on one network, to the accuracy that"
-        " its row says; activations in memory are not counted, and machines sustain an assumed 40 %"
-        " of their peak.",
+        " its row says; machines sustain an assumed 40 % of their peak, whatever the batch is split"
+        " into; activations in memory and latencies are not counted: in favour of the classical"
+        " side.",
         "Where an input moves, all others are held: the norms and kappa where n, T or the learning"
-        " rate does, s where n does.",
+        " rate does (of more steps kappa would be larger), s where n does.",
         "Watts and dollars a qubit are ranges: the watts of one paper, the dollars assumed beside"
         " one public price of another kind of machine.",
         "Tables are those of a generic map, every row of the maximum degree and alpha the norm of"
@@ -144,7 +145,8 @@ def polylog(verdict: Verdict) -> tuple[str, ...]:
     read, copies = number(spec.read_entries), number(float(spec.copies))
     return (
         "The paper's O(T^2 polylog n) counts queries to an oracle for a sparse, dissipative matrix:"
-        f" here {queries} of them a run, a number that does not grow with n.",
+        f" here {queries} of them a run, a number that grows with the norms of the map, and not"
+        " with n itself.",
         f"It takes a query as polylog n, which asks for a memory of {entries} entries that answers"
         f" in log n steps; made of gates, one query is {query} Toffoli.",
         f"It takes the rows as sparse; s = {number(spec.sparsity)} is an input here, and trained"

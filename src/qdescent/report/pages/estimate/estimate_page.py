@@ -92,11 +92,16 @@ def write_estimate_page(
 
 
 def write_card_figure(record: Record, path: str | Path, x: str, y: str, points: Points) -> Path:
-    """Write the one figure of a claim card: the map that the claim is about."""
+    """Write the one figure of a claim card, the map that the claim is about; below it what the
+    claim takes for granted, and its inputs.
+    """
     panel = partial(map_panel, x=x, y=y, points=points)
     panel.__name__ = f"map_{x}_{y}"  # type: ignore[attr-defined]
     plots: dict[str, Any] = {}
-    body = [_header(record), section(record, "region", REGION, (panel,), plots)]
+    # whoever has the card alone has its assumptions, too
+    named = taken_for_granted(record) + _tables(record, _TABLES[:1])
+    body = [_header(record), section(record, "region", REGION, (panel,), plots, named)]
+    body.append(glossary(words.GLOSSARY))
     return write_page(check_path("path", path), f"qdescent claim: {record.name}", body, plots)
 
 
@@ -125,9 +130,9 @@ def _texts(record: Record) -> str:
     )
 
 
-def _tables(record: Record) -> str:
+def _tables(record: Record, titled: tuple[tuple[str, str], ...] = _TABLES) -> str:
     parts = []
-    for title, prefix in _TABLES:
+    for title, prefix in titled:
         at = names.LEDGER + prefix
         rows = [row for row in record.rows if row.name.startswith(at)]
         if prefix == names.LOGICAL:

@@ -5,21 +5,24 @@ and maps over pairs of inputs.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from qdescent._evidence import Row
+from qdescent.report.pages import words
 from qdescent.report.pages.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, take
 from qdescent.report.record import Record
 from qdescent.resources.verdict.titles import TITLES
 from qdescent.rows import names
 from qdescent.rows.collection import MissingRowError
-from qdescent.rows.numbers import duration, number, times
+from qdescent.rows.numbers import duration, number, percent, times
 
 _WAYS = names.LEDGER + names.WAYS
 _TORNADO = names.LEDGER + names.TORNADO
 _BREAK_EVEN = names.LEDGER + names.BREAK_EVEN
+_UNMOVED, _MOSTLY = 1e-3, 0.9  # of a decade; share of places
 
 
 def ways_panel(record: Record) -> Panel:
@@ -35,14 +38,14 @@ def ways_panel(record: Record) -> Panel:
     if not ways:
         raise MissingRowError(f"{_WAYS}.../time", record.rows.names)
     ways.sort(key=lambda row: row.number)
-    labels = [row.name.removeprefix(_WAYS).split("/")[0].replace("_", " ") for row in ways]
+    labels = [way_label(row.name.removeprefix(_WAYS).split("/")[0]) for row in ways]
     tables = free.number * classical.number
     bars = [
-        ("classical, best", classical.number, ORANGE),
+        ("classical, best", classical.number, BLUE),
         ("free quantum computer: its tables", tables, GREEN),
-        *((label, row.number, BLUE) for label, row in zip(labels, ways, strict=True)),
+        *((label, row.number, ORANGE) for label, row in zip(labels, ways, strict=True)),
     ]
-    plot = figure("seconds a round", "")
+    plot = figure("seconds", "")
     plot.add_trace(
         go.Bar(
             y=[label for label, _, _ in bars][::-1],
@@ -57,12 +60,15 @@ def ways_panel(record: Record) -> Panel:
     plot.update_layout(hovermode="closest", margin={"t": 30})
     ratio = ways[0].number / classical.number
     verb = f"{times(ratio)} as long as" if ratio >= 1 else f"{number(ratio, 2)} of the time of"
+    share = (
+        f"{times(free.number)} as long" if free.number >= 1 else f"{percent(free.number, 2)} of it"
+    )
     return Panel(
         f"The best of {len(ways)} quantum ways, {labels[0]}, takes {verb} the best classical one;"
-        f" with a quantum computer for nothing tables alone take {number(free.number, 2)} of it",
-        "Every known way to the same displacement, each with its own best loader, from the cheapest"
-        " on. The green bar is what even a quantum computer that takes no time needs classically:"
-        " the tables that it reads.",
+        f" were the quantum computer free, its tables alone would take {share}",
+        "A round by every way to the same displacement that is priced here, each with its own best"
+        " loader, from the cheapest on. The green bar is what even a quantum computer that takes no"
+        " time needs classically: the tables that it reads.",
         (classical, free, *ways),
         plot,
     )
@@ -75,14 +81,16 @@ def tornado_panel(record: Record) -> Panel:
         raise MissingRowError(f"{_TORNADO}...", record.rows.names)
     (ratio,) = take(record, names.LEDGER + names.TIME_RATIO)
     base = _log(ratio.number)
-    spans = []
+    spans, beyond = [], []
     for row in rows:
+        title = TITLES[row.name.removeprefix(_TORNADO)]
         low, high = (_log(value) for value in row.curve)
         if None in (low, high, base):
+            beyond.append(f"{title} at {'a tenth' if low is None else 'ten times'}")
             continue
-        spans.append((TITLES[row.name.removeprefix(_TORNADO)], low, high))
+        spans.append((title, low, high))
     spans.sort(key=lambda span: abs(span[2] - span[1]))  # type: ignore[operator]
-    plot = figure("quantum over classical time, logarithmic", "")
+    plot = figure("quantum / classical", "")
     for place, (label, color) in enumerate((("a tenth", GREEN), ("ten times", BLUE))):
         plot.add_trace(
             go.Bar(
@@ -110,11 +118,15 @@ def tornado_panel(record: Record) -> Panel:
         for row in record.rows
     )
     widest = spans[-1][0] if spans else "nothing"
+    idle = [title for title, low, high in spans if abs(high - low) < _UNMOVED]  # type: ignore[operator]
+    more = f" Out of the machine's reach, and not drawn: {', '.join(beyond)}." if beyond else ""
+    more += f" Without a bar, for it changes nothing: {', '.join(idle)}." if idle else ""
     return Panel(
         f"{_told(len(never), all_told)} could make it even by itself; what moves it most by a"
-        f" factor of ten is: {widest}",
-        "Each bar is the quotient of both times with one input a tenth, or ten times, what it is,"
-        " and all others held. Left of the dotted line at 1 the quantum round would win.",
+        f" factor of ten{' within reach' if beyond else ''} is: {widest}",
+        "Each bar is the quotient of both times with one input a tenth, or ten times, what it is"
+        " (or as far as it may go), and all others held, on a logarithmic axis. Left of the dotted"
+        f" line at 1 the quantum round would win.{more}",
         (ratio, rows[0]),  # the others are made alike
         plot,
     )
@@ -177,10 +189,19 @@ def map_panel(record: Record, x: str, y: str, points: tuple[tuple[str, float, fl
         if wins
         else f"Nowhere on the map of {across} and {up} does the quantum round win"
     )
+    marked = (
+        " Circles: this round, and networks whose rows were measured (entries that carry 99 % of a"
+        " row); of those only n and s are theirs, all else is this round's."
+        if points
+        else ""
+    )
+    idle = [title for title, axis in ((across, 1), (up, 0)) if _is_idle(logs, axis)]
+    unmoved = f" Few places change with: {', '.join(idle)}." if idle else ""
     return Panel(
         found,
         "Red: the classical round is shorter; blue: the quantum one; the line, where there is one,"
-        " is where they are even. White places cannot be priced.",
+        " is where they are even; in powers of ten. White: no such round (s and m are at most n,"
+        f" tables hold at most 2^62 entries), or out of the machine's reach.{unmoved}{marked}",
         rows,
         plot,
     )
@@ -216,11 +237,24 @@ def space_time_panel(record: Record) -> Panel:
     least, most = min(seconds.curve), max(seconds.curve)
     return Panel(
         f"One run takes {duration(least)} with all factories and {duration(most)} with one",
-        "Fewer magic-state factories need fewer qubits and take longer. The single marks are the"
-        " same run on other machines.",
+        "One run, of which a copy takes several, and a round as many times more as it is read."
+        " Fewer magic-state factories need fewer qubits and take longer. The single marks are the"
+        " same run on other machines, each with the error rates that its source says.",
         (*rows, *more),
         plot,
     )
+
+
+def way_label(name: str) -> str:
+    """A quantum way as figures and tables call it."""
+    return words.WAYS.get(name, name.replace("_", " "))
+
+
+def _is_idle(logs: np.ndarray[Any, Any], axis: int) -> bool:
+    """Whether the next place along an axis is the same nearly everywhere."""
+    moves = np.abs(np.diff(logs, axis=axis))
+    seen = moves[np.isfinite(moves)]
+    return len(seen) > 0 and float((seen < _UNMOVED).mean()) > _MOSTLY
 
 
 def _is_finite(row: Row) -> bool:
