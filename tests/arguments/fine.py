@@ -449,7 +449,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "epsilon": HALF},
     "query_rows": {"kappa": LARGE_KAPPA,
         "epsilon": HALF},
-    "Ledger": {"verdict": ("text",)},
+    "Ledger": {"verdict": ("text",), "counts": ("None",)},
     "Row": {"name": ("text",),
         "value": NUMBER + ("None", "text", "empty text", "True", "nan", "inf", "-inf", "array",
                            "list", "empty list"),

@@ -257,7 +257,10 @@ def test_success_is_that_of_the_displacements_that_were_seen(padding):
     expected = (padding + 1) * 16 / (9 + (padding + 1) * 16)
     for history in (seen.history, seen.plain_history):
         assert history.probability == pytest.approx(expected, rel=1e-12)
-        assert history.success[1] is Evidence.EXACT
+        # of terms that somebody wrote down; said to be exact, they are
+        assert history.success[1] is Evidence.MODELLED
+    said = dataclasses.replace(seen, known={"grams": (Evidence.EXACT, "of a round")})
+    assert said.history.success[1] is said.plain_history.success[1] is Evidence.EXACT
     largest = dataclasses.replace(seen, grams=None).history
     assert largest.success[1] is Evidence.MODELLED
     assert largest.probability != pytest.approx(expected, rel=1e-3)

@@ -55,6 +55,7 @@ def chosen_history(
     scale: float | None,
     success: Success,
     grams: Grams | None = None,
+    seen: Evidence = Evidence.ASSUMED,
 ) -> History:
     """The history whose kappa the norms bound, in the unit and with the padding of fewest queries.
 
@@ -65,6 +66,7 @@ def chosen_history(
         scale: None: the best.
         success: given by the user, it stands; else it is the choice's own.
         grams: of displacements that were measured; None: they count as large as the norms allow.
+        seen: how these are known.
     """
     norms, evidence, source = known
     found = _search(norms, order, steps, padding, scale, grams)
@@ -73,7 +75,7 @@ def chosen_history(
     if success[0] is None:
         share = f"(p+1) ||u_T||^2 / ||Z||^2 in {unit}"
         success = (
-            (min(1.0, found.probability), Evidence.EXACT, f"{share}, of the terms that were given")
+            (min(1.0, found.probability), derived(seen), f"{share}, of the terms that were given")
             if found.measured
             else (
                 min(1.0, found.probability),

@@ -66,14 +66,18 @@ class Ledger:
         rows: numbers in the sections "logical/", "physical/", "classical/" and "verdict/":
             `rows["physical/qrom/qubits"]`, `rows.number("verdict/ratio")`.
         verdict: one plain sentence, computed from the rows.
+        counts: logical counts of one run of the best quantum way, for a resource estimator
+            (`counts.as_job()`); None where they are not known.
     """
 
     rows: Rows = field(repr=False)
     verdict: str
+    counts: LogicalCounts | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_instance("rows", self.rows, Rows)
         check_text("verdict", self.verdict)
+        check_instance("counts", self.counts, LogicalCounts, optional=True)
 
     def __str__(self) -> str:
         return f"{Rows(row for row in self.rows if row.value != self.verdict)}\n\n{self.verdict}"
@@ -179,7 +183,7 @@ def ledger_of(
         rows += upkeep_rows(Upkeep(), machine.qubits, built.seconds, accelerator, classical.seconds)
         rows += [*other_rows(verdict), *question_rows(verdict), *left_out_rows(spec)]
         rows += constant_rows(spec, architecture, accelerator)
-    return Ledger(Rows(rows), verdict.sentence)
+    return Ledger(Rows(rows), verdict.sentence, built.cost.counts)
 
 
 def _check_bits(spec: RoundSpec, ways: list[Way]) -> None:

@@ -17,7 +17,7 @@ from qdescent.resources.history_choice import (
     chosen_history,
 )
 from qdescent.resources.row_entries import check_entries, row_entries
-from qdescent.resources.spec_fields import Known, checked_field
+from qdescent.resources.spec_fields import Known, checked_field, word_of
 
 READOUTS = ("sampling", "coherent")
 _LEAST_FORCE = 1e-100  # its square is still a number
@@ -251,8 +251,9 @@ class RoundSpec:
             known = self.norms, self.norms_evidence, self.norms_source
             try:
                 return chosen_history(
-                    known, self.order, self.steps, self.padding, scale, success, self.grams
-                )
+                    known, self.order, self.steps, self.padding, scale, success, self.grams,
+                    word_of(self.known, "grams"),
+                )  # fmt: skip
             except ArgumentError as error:
                 if "`norms`" not in str(error):
                     raise

@@ -110,6 +110,24 @@ def test_a_card_can_be_checked(made):
     assert card["versions"]["qdescent"] == qdescent.__version__
 
 
+def test_the_counts_of_a_run_are_what_the_estimator_takes(made):
+    from qdk import estimator
+
+    directory, record = made
+    job = json.loads((directory / "run.counts.json").read_text())
+    rows = record.rows.section("ledger/")
+    at = f"logical/{rows['ledger/verdict/loader'].value}"
+    for key, row in (("numQubits", "qubits"), ("cczCount", "toffoli"), ("rotationCount",
+                     "rotations"), ("measurementCount", "toffoli")):  # fmt: skip
+        assert job[key] == rows.number(f"ledger/{at}/{row}"), key
+    # its own default machine is this package's: 50 ns, 100 ns, 1e-3
+    runs = rows.number(f"ledger/ways/{rows['ledger/verdict/way'].value}/runs")
+    budget = 0.01 / runs if float(runs).is_integer() else 0.01
+    found = estimator.LogicalCounts(job).estimate({"errorBudget": budget})
+    physical = f"ledger/physical/{rows['ledger/verdict/loader'].value}/"
+    assert found["logicalQubit"]["codeDistance"] == rows.number(f"{physical}code_distance")
+
+
 def test_the_page_says_best_against_best_and_names_its_assumptions(made):
     directory, _ = made
     page = (directory / "estimate.html").read_text()

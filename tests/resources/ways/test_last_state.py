@@ -41,6 +41,19 @@ def test_exponents_of_the_number_of_steps(steps):
     assert flow == pytest.approx(1.0)
 
 
+def test_leading_terms_by_hand():
+    marched = time_marching(1.5, 50, 1e-3, 2.0)
+    assert marched.queries == pytest.approx(2 * 1.5 * 2500 * math.log(75_000))
+    flow = linear_combination_of_simulations(12.0, 0.4, 1e-3, 1.2)
+    assert flow.queries == pytest.approx(1.2 * 4.8 * math.log(1000))
+    assert (marched.preparations, flow.preparations) == (2.0, 1.2)
+    degree = math.sqrt(2 * 100 * math.log(2000))
+    level = math.log(20)
+    assert chebyshev_history(1.5, 100, 1e-3, 3.0, 0.05).queries == pytest.approx(
+        1.5 * 3 * degree * level * (math.log(level) + math.log(1000))
+    )
+
+
 def test_few_steps_have_no_more_blocks_than_steps():
     dense = low_su(4.0, 1e-12, 0.5)
     assert chebyshev_history(1.0, 4, 1e-12, 1.0, 0.5).queries == pytest.approx(dense.queries)

@@ -36,7 +36,7 @@ from qdescent.rows import names
 from qdescent.rows.collection import Rows
 
 PAGE, CARD, CARD_PAGE, SWEEP = "estimate.html", "card.json", "card.html", "sweep"
-QREF = "copy.qref.json"
+QREF, COUNTS = "copy.qref.json", "run.counts.json"
 CARD_MAP = ("n", "sparsity")
 # Measured: kept weights, and entries a row that carry 99 % of its squared norm (results/small,
 # 7M-costs, MiniLM and 103M-costs)
@@ -106,8 +106,8 @@ def run_estimate(
 
     Returns:
         Record: also written as run.json, beside estimate.html; of a sweep also sweep.csv and
-            sweep.json; of a card card.json, card.html and
-            copy.qref.json, the cost in symbols.
+            sweep.json; of a card card.json, card.html, copy.qref.json, the cost in symbols, and
+            run.counts.json, one run's logical counts as the Azure estimator takes them.
 
     Raises:
         ArgumentError: settings that contradict each other, or a run of another version (nothing is
@@ -143,6 +143,8 @@ def _estimate_in(
     if settings.card:
         write_json(directory / CARD, claim_card(record, found))
         write_json(directory / QREF, to_qref(min(2, found.spec.order)))
+        if found.ledger.counts is not None:
+            write_json(directory / COUNTS, found.ledger.counts.as_job())
         write_card_figure(record, directory / CARD_PAGE, *CARD_MAP, here)
     write_record(record, directory)
     return record

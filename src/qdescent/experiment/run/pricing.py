@@ -112,7 +112,7 @@ def price_round(
             "masked_macs": multiply_adds(pruned.network, sample, pruned.mask),
             "shots": settings.shots,
             "epsilon": EPSILON,
-            "known": KNOWN,
+            "known": KNOWN | {"grams": (Evidence.EXACT, "of the first round's terms")},
         }
         ledger = _first_in_reach(given, kappas)
     progress.advance()

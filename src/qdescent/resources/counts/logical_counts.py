@@ -39,3 +39,24 @@ class LogicalCounts:
             if layers is not None and layers > getattr(self, of):
                 name = "rotation_depth" if of == "rotations" else "toffoli_depth"
                 raise argument_error(name, f"be at most `{of}` ({getattr(self, of)})", layers)
+
+    def as_job(self, pieces: int = 1) -> dict[str, int]:
+        """The job as the Azure estimator takes it, `qdk.estimator.LogicalCounts`; or one of equal
+        pieces of it.
+
+        Args:
+            pieces: so many, each rounded up.
+
+        Example:
+            >>> LogicalCounts(3, toffoli=5, rotations=2).as_job()["cczCount"]
+            5
+        """
+        layers = self.rotations if self.rotation_depth is None else self.rotation_depth
+        return {
+            "numQubits": self.qubits,
+            "cczCount": -(-self.toffoli // pieces),
+            "tCount": -(-self.t_gates // pieces),
+            "rotationCount": -(-self.rotations // pieces),
+            "rotationDepth": -(-layers // pieces),
+            "measurementCount": -(-self.measurements // pieces),
+        }

@@ -217,17 +217,6 @@ class SurfaceCode:
         )
 
     def _ask(self, counts: LogicalCounts, segments: int, budget: float) -> dict[str, Any]:
-        rotation_depth = (
-            counts.rotations if counts.rotation_depth is None else counts.rotation_depth
-        )
-        job: dict[str, Any] = {
-            "numQubits": counts.qubits,
-            "cczCount": -(-counts.toffoli // segments),
-            "tCount": -(-counts.t_gates // segments),
-            "rotationCount": -(-counts.rotations // segments),
-            "rotationDepth": -(-rotation_depth // segments),
-            "measurementCount": -(-counts.measurements // segments),
-        }
         gate, measure = f"{_CYCLE_NS // 8} ns", f"{_CYCLE_NS // 4} ns"  # 4 gates + 2 measurements
         rates = ("oneQubitMeasurement", "oneQubitGate", "twoQubitGate", "tGate", "idle")
         qubit = {
@@ -243,7 +232,7 @@ class SurfaceCode:
         scheme = {"name": "surface_code", "maxCodeDistance": LARGEST_DISTANCE}
         estimator = _estimator()
         try:
-            found = estimator.LogicalCounts(job).estimate(
+            found = estimator.LogicalCounts(counts.as_job(segments)).estimate(
                 {"qubitParams": qubit, "qecScheme": scheme, "errorBudget": budget}
             )
         except estimator.EstimatorError as error:  # derived from BaseException
