@@ -5,7 +5,16 @@ import re
 
 import pytest
 
-from qdescent.rows.numbers import IN_FULL, YEAR, at_least, duration, number, percent, times
+from qdescent.rows.numbers import (
+    IN_FULL,
+    YEAR,
+    at_least,
+    duration,
+    number,
+    percent,
+    times,
+    with_error,
+)
 
 RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
@@ -79,3 +88,16 @@ def test_shares_and_ratios():
     assert percent(0.824).replace("\u202f", " ") == "82.4 %"
     assert percent(-0.5, 2).replace("\u202f", " ") == "−50 %"
     assert times(2.5e9) == "2.5 × 10⁹ times"
+
+
+@pytest.mark.parametrize("error", [3.0, 0.2, 1.3e-3, 9.9e-6, 4e-11])
+@pytest.mark.parametrize("value", [1.00358123456789, -0.284123456789, 25.2123456789, 1.2345678e-7])
+def test_a_value_is_written_to_the_last_place_of_its_error(value, error):
+    """What is printed is off by less than the error, as what is stored is."""
+    shown, bar = with_error(value, error).split(" ± ")
+    assert abs(read(shown) - value) < 0.51 * error
+    assert read(bar) == pytest.approx(error, rel=0.05)
+    assert with_error(value, None) == with_error(value, math.nan) == number(value)
+    assert with_error(value, math.inf).endswith(" ± infinite")
+    # planted: three digits, whatever the error
+    assert error > 1e-3 * abs(value) or abs(read(number(value)) - value) > error

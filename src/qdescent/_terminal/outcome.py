@@ -5,7 +5,6 @@ error, the outcome on standard output.
 from __future__ import annotations
 
 import errno
-import math
 import sys
 import time
 from contextlib import redirect_stdout, suppress
@@ -31,7 +30,7 @@ from qdescent._evidence import Row
 from qdescent._processes import is_first
 from qdescent._terminal.sentences import say
 from qdescent.report.headline import headline_json
-from qdescent.rows.numbers import number
+from qdescent.rows.numbers import number, with_error
 
 out_console, error_console = Console(), Console(stderr=True)
 # seconds in a log; what comes before the first stage, where most bad arguments end, has more
@@ -187,9 +186,6 @@ def _print_table(title: str, labelled: list[tuple[str, Row]]) -> None:
     for label, row in labelled:
         if isinstance(row.value, str):
             continue
-        sampled = isinstance(row.error, float) and math.isfinite(row.error)
-        error = f" ± {number(row.error, 2)}" if sampled else ""
-        table.add_row(
-            label, number(row.value) + error, "" if row.unit == "1" else row.unit, str(row.evidence)
-        )
+        shown, unit = with_error(row.value, row.error), "" if row.unit == "1" else row.unit
+        table.add_row(label, shown, unit, str(row.evidence))
     out_console.print(table)

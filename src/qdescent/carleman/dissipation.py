@@ -35,6 +35,7 @@ from qdescent.carleman.growth_curves import (
 from qdescent.carleman.lifting.coordinates import MOST_LETTERS
 from qdescent.linalg.spectra.cluster import Estimate
 from qdescent.linalg.spectra.spectrum import Spectrum
+from qdescent.rows.numbers import with_error
 
 MOST_STEPS = 1_000_000  # each is a point of five curves
 CURVES = (
@@ -178,11 +179,9 @@ class Dissipation:
                 if name == "divergent"
                 else ""
             )
-            lines.append(f"  {name:<12}{100 * value:7.3g} % +- {100 * error:.2g} %{between}")
-        lines.append(
-            f"  E({self.horizon})      {float(self.proxy[-1]):7.3g}   +-"
-            f" {float(self.proxy_error[-1]):.2g}"
-        )
+            lines.append(f"  {name:<12}{with_error(100 * value, 100 * error)} %{between}")
+        end = with_error(float(self.proxy[-1]), float(self.proxy_error[-1]))
+        lines.append(f"  {f'E({self.horizon})':<12}{end}")
         return "\n".join([*lines, *(f"- {sentence}" for sentence in self.reasons)])
 
 

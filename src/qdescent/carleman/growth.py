@@ -16,6 +16,7 @@ from qdescent.linalg.inner_product import ROUNDING
 from qdescent.linalg.reduced_model import Recurrence
 from qdescent.linalg.spectra.cluster import Estimate
 from qdescent.linalg.spectra.spectrum import Spectrum
+from qdescent.rows.numbers import with_error
 
 # An error of the state grows with the fastest mode. A factor of 10 takes the error of one solve,
 # 1e-3, to that of a readout, 1e-2 (the defaults of `Instance`): from there on growth, not the
@@ -290,8 +291,8 @@ def _between(share: tuple[Estimate, Estimate]) -> str:
 
 def _percent(value: float, error: float) -> str:
     """0.252 and 0.026 as "25.2 ± 2.6"."""
-    shown = f"{100 * min(max(value, 0.0), 1.0):.3g}"
-    return f"{shown} ± {100 * error:.2g}" if 100 * error >= 1e-10 else shown
+    share = 100 * min(max(value, 0.0), 1.0)
+    return with_error(share, 100 * error if 100 * error >= 1e-10 else None)
 
 
 def _gain(factor: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 MINUTE, HOUR, DAY, YEAR = 60.0, 3600.0, 86_400.0, 31_557_600.0  # seconds; the Julian year
+MOST_DIGITS = 15  # of a float, that are its own
 IN_FULL = 10_000_000  # integers below it are written digit by digit
 _SPACE = "\u202f"  # narrow, and never broken at the end of a line
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -41,6 +42,22 @@ def number(value: object, digits: int = 3) -> str:
     if math.isinf(value):
         return "infinite" if value > 0 else "minus infinite"
     return _significant(value, digits).replace("-", "−")
+
+
+def with_error(value: object, error: object, digits: int = 3) -> str:
+    """A value and its error, with all of the value's digits that the error leaves standing; the
+    value alone where there is none.
+
+    Example:
+        >>> with_error(1.003581, 1.23e-5), with_error(25.21, 2.6), with_error(0.5, None)
+        ('1.00358 ± 1.2 × 10⁻⁵', '25.2 ± 2.6', '0.5')
+    """
+    if not isinstance(error, (int, float)) or math.isnan(error):
+        return number(value, digits)
+    if isinstance(value, float) and 0 < abs(value) < math.inf and 0 < abs(error) < math.inf:
+        places = math.floor(math.log10(abs(value))) - math.floor(math.log10(abs(error))) + 1
+        digits = max(digits, min(places, MOST_DIGITS))
+    return f"{number(value, digits)} ± {number(error, 2)}"
 
 
 def _integer(value: int, digits: int) -> str:

@@ -23,6 +23,7 @@ from qdescent._random import named_generator
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectra.lanczos import check_product
 from qdescent.linalg.spectra.same_product import Product
+from qdescent.rows.numbers import with_error
 
 # rows asked for at once: several batches then share a graph among 4 products; memory as of a run
 # with 4 probes
@@ -98,7 +99,7 @@ class RowSparsity:
         ):
             median, tenth, most = quantiles
             lines.append(
-                f"  {name:<24}{mean[0]:.4g} +- {mean[1]:.2g}   median {median:.4g}, 90 %"
+                f"  {name:<24}{with_error(*mean, 4)}   median {median:.4g}, 90 %"
                 f" {tenth:.4g}, most {most:.4g}"
             )
         return "\n".join(lines)

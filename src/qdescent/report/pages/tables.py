@@ -9,7 +9,7 @@ from html import escape
 
 from qdescent._evidence import Evidence, Row
 from qdescent.report.pages import words
-from qdescent.rows.numbers import duration, number
+from qdescent.rows.numbers import duration, number, with_error
 
 
 def table(rows: Iterable[Row], prefix: str = "", identity: str = "") -> str:
@@ -45,9 +45,7 @@ def _value(row: Row) -> str:
         items = [number(item) for item in row.value]
         listed = ", ".join(items) if len(items) <= 4 else f"{items[0]}, {items[1]}, … {items[-1]}"
         return f"{listed}{unit}" + (f" ({len(items)} values)" if len(items) > 4 else "")
-    text = number(row.value, 4)
-    if isinstance(row.error, (int, float)):
-        text += f" ± {number(row.error, 2)}"
+    text = with_error(row.value, row.error, 4)
     human = ""
     if (
         row.unit == "s"
