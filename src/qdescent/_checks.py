@@ -173,6 +173,9 @@ def check_integer(name: str, value: int, at_least: int, at_most: int | None = No
         at_least, at_most: the ends of its range; None: no end above. An end is given where more
             would take work or memory out of all proportion.
     """
+    # nearly always: counts of a ledger come here a thousand times
+    if type(value) is int and at_least <= value and (at_most is None or value <= at_most):
+        return value
     try:
         given = plain_number(value)
         unfit = isinstance(given, bool) or getattr(given, "ndim", 0) != 0

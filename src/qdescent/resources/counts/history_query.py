@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -104,26 +103,6 @@ def history_query(size: HistorySize, loader: LoadCosts, bits: int) -> QueryCost:
 @lru_cache(maxsize=1 << 8)
 def _slot_parts(size: HistorySize, p: int, loader: LoadCosts, bits: int) -> list[Part]:
     return _parts_of(p, generic_slot(size, p), size.letter_bits, loader, bits)
-
-
-def fewest_gates(size: HistorySize, bits: int) -> int:
-    """No more than the gates of a query, additions of angles among them, with any loader that works
-    one gate after another: rotations, and colours of the first slot.
-
-    Rows of l entries hold no more than l that are unlike, and b (l - 1) swaps choose among them: at
-    least 2 sqrt(N b) - b - 2 gates for N entries of b bits, whatever l is.
-
-    Args:
-        size: of the tables.
-        bits: b.
-    """
-    count, width = max(size.colours[: size.degree]), size.colour_bits(0)
-    found = size.turns * (bits - 2)
-    for k in range(width):
-        half = 1 << width - k - 1
-        unlike = size.size * max(0, -(-(count - half) // (2 * half)))
-        found += 2 * max(0, 2 * math.isqrt(unlike * bits) - bits - 2)
-    return found
 
 
 def query_of(loads: HistoryLoads, loader: LoadCosts, bits: int) -> QueryCost:

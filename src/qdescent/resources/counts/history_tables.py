@@ -129,6 +129,7 @@ class HistoryLoads:
         return sum(self.role_bits) + sum(self.colour_bits) + flags
 
 
+@lru_cache(maxsize=1 << 8)
 def generic_loads(size: HistorySize) -> HistoryLoads:
     """The tables as a generic map fills them, but for those of the slots (`generic_slot`): every
     row of the maximum degree, no two entries alike, alpha the norm of |M| itself.
@@ -201,6 +202,7 @@ def _role_levels(size: HistorySize, role_bits: tuple[int, ...]) -> tuple[Levels,
     return levels(prepare, ends[0]), levels(undo, ends[1])
 
 
+@lru_cache(maxsize=1 << 8)
 def generic_slot(size: HistorySize, slot: int) -> SlotLoads:
     """What a slot's role says: the colour, the letter, the letters that must follow."""
     colours, letter, width = size.slot_colours(slot), size.letter_bits, size.colour_bits(slot)

@@ -61,6 +61,15 @@ def _selected(levels: list[Entries]) -> list[Entries]:
 @lru_cache(maxsize=1 << 8)
 def _letters(size: HistorySize, loader: LoadCosts, bits: int, mark: int) -> Part:
     """The letters of F_0, slot by slot, behind as many bits of a mark."""
+    levels, flips = _letter_tables(size, mark)
+    return together(
+        "upload", [prepared("upload", loader, levels, bits), Part("upload", flips, flips)]
+    )
+
+
+@lru_cache(maxsize=1 << 8)
+def _letter_tables(size: HistorySize, mark: int) -> tuple[list[Entries], int]:
+    """Their angles, for all loaders and bits; and flips."""
     maps = size.steps if size.changing else 1
     axis_bits = (size.steps - 1).bit_length() if size.changing else 0
     degrees, letter = size.degree_bits, size.letter_bits
@@ -91,10 +100,7 @@ def _letters(size: HistorySize, loader: LoadCosts, bits: int, mark: int) -> Part
             begun = max(1, -(-(size.size + 1 - half) // (2 * half)))
             pieces = Piece(0, 1, by_w), Piece(1, begun, other)
             levels.append(Table(axis(k, axis_bits + before, *pieces)))
-    return together(
-        "upload",
-        [prepared("upload", loader, _selected(levels), bits), Part("upload", flips, flips)],
-    )
+    return _selected(levels), flips
 
 
 def _by_step(steps: int, bits: int, what: Layout) -> Piece:

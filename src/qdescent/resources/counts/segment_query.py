@@ -93,9 +93,14 @@ def _letter_tables(n: int, colours: int) -> tuple[tuple[Table, ...], Table]:
 @lru_cache(maxsize=1 << 8)
 def _start_undone(n: int, loader: LoadCosts, bits: int) -> Part:
     """F_0 of one letter, where the order is 0."""
+    return prepared("start", loader, _start_tables(n), bits)
+
+
+@lru_cache(maxsize=1 << 8)
+def _start_tables(n: int) -> tuple[Table, ...]:
+    """A vector of n values where the bit before it is 0."""
     index = bits_of(n)
-    levels = [Table(axis(1, k, Piece(0, 1, vector_level(0, n, index, k)))) for k in range(index)]
-    return prepared("start", loader, levels, bits)
+    return tuple(Table(axis(1, k, Piece(0, 1, vector_level(0, n, index, k)))) for k in range(index))
 
 
 def _pair_parts(n: int, colours: int, loader: LoadCosts, bits: int) -> tuple[Part, ...]:
@@ -184,8 +189,19 @@ def _pair_moves(n: int, colours: int, index: int, width: int) -> Layout:
 
 def _parts(n: int, colours: int, loader: LoadCosts, bits: int) -> list[Part]:
     """Colours and rows; the first colour, the diagonal, leaves all in place."""
+    turned, table = _step_tables(n, colours)
+    return [
+        prepared("colours", loader, turned, bits),
+        loaded_and_cleared("rows", loader, table, table, bits_of(n)),
+    ]
+
+
+@lru_cache(maxsize=1 << 8)
+def _step_tables(n: int, colours: int) -> tuple[tuple[Table, ...], Table]:
+    """The colours of each column, and of each row; what is beyond n is wasted on the last one; and
+    where a colour leads: for all loaders and bits.
+    """
     index, width = bits_of(n), bits_of(colours)
-    # the colours of each column, and of each row; what is beyond n is wasted on the last one
     last = 2**width - 1
     usual = [colour_level(colours, None, width, k) for k in range(width)]
     wasted = [colour_level(0, last, width, k) for k in range(width)]
@@ -195,16 +211,17 @@ def _parts(n: int, colours: int, loader: LoadCosts, bits: int) -> list[Part]:
     ]
     by_row = [Table(axis(index, k, Piece(0, n, here))) for k, here in enumerate(usual)]
     line = axis(index, 0, Piece(0, n, Own()))
-    table = Table(axis(width, index, Piece(1, colours, line)))
-    return [
-        prepared("colours", loader, [*by_column, *by_row], bits),
-        loaded_and_cleared("rows", loader, table, table, index),
-    ]
+    return (*by_column, *by_row), Table(axis(width, index, Piece(1, colours, line)))
 
 
 @lru_cache(maxsize=1 << 8)
 def vector_preparation(n: int, loader: LoadCosts, bits: int) -> Part:
     """A vector of n values prepared, or its preparation undone: an angle for each beginning."""
+    return prepared("upload", loader, _vector_tables(n), bits)
+
+
+@lru_cache(maxsize=1 << 8)
+def _vector_tables(n: int) -> tuple[Table, ...]:
+    """Of each qubit but the first, whose angle is a single one."""
     width = bits_of(n)
-    levels = [Table(vector_level(0, n, width, k)) for k in range(1, width)]
-    return prepared("upload", loader, levels, bits)
+    return tuple(Table(vector_level(0, n, width, k)) for k in range(1, width))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from qdescent.resources.counts.history_query import fewest_gates
+from qdescent.resources.counts.fewest import fewest_gates, fewest_of_right_side
 from qdescent.resources.counts.logical_counts import LogicalCounts
 from qdescent.resources.physical.closed_form import run_seconds
 from qdescent.resources.physical.surface_code import SurfaceCode
@@ -68,7 +68,7 @@ def least_segment(floor: RoundSpec, machine: SurfaceCode) -> PricedWay | None:
     if best is None:
         return None
     for way in (*history_ways(floor), *marching_of(floor, floor.padding or 0)):
-        fewer = replace(way, queries=way.queries / MARGIN)
+        fewer = replace(way, queries=way.queries / MARGIN, preparations=way.preparations / MARGIN)
         at_least = least_seconds(floor, fewer, FEWEST, machine)[FEWEST[0]]
         # what is out of reach with fewer gates is so with all of them
         if is_possible(way) and math.isfinite(at_least) and at_least <= best.copy_seconds:
@@ -98,7 +98,8 @@ def least_seconds(
         alone = replace(way, couplings=0)
         return {loader: seconds(run_cost(spec, alone, loader).counts) for loader in loaders}
     times, rotations = (2, 2) if way.form == DILATED else (1, 1)
-    bits, queries = history_bits(spec), whole(way.queries)
-    gates = queries * times * fewest_gates(history_size(spec, way), bits)
+    bits, queries, size = history_bits(spec), whole(way.queries), history_size(spec, way)
+    gates = queries * times * fewest_gates(size, bits)
+    gates += whole(way.preparations) * fewest_of_right_side(size, bits)
     counts = LogicalCounts(1, toffoli=gates, rotations=rotations * queries, measurements=gates)
     return dict.fromkeys(loaders, seconds(counts))

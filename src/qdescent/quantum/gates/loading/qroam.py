@@ -150,6 +150,8 @@ class QROAMLoader:
         best, found = 0, fewest
         if largest <= SMALL:
             for k in range(1, largest + 1):
+                if swaps * ((1 << k) - 1) + beside >= found:  # before any row is fetched
+                    break
                 there = toffoli(k)
                 if there < found:
                     best, found = k, there
