@@ -10,11 +10,14 @@ from qdescent._checks import ArgumentError
 from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.learning.gradient_map import gradient_map
+from qdescent.learning.mean_series import MeanSeries
+from qdescent.learning.parallel.shared_task import SharedTask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.solvers.classical import Direct
+from qdescent.solvers.segment.fast_forward import fast_forward
 from qdescent.solvers.series import SeriesSteps, series_descent
 from qdescent.solvers.solve import solve
 
@@ -337,3 +340,29 @@ def test_errors(seventeen):
         ArgumentError, match="Argument `network` must be made of operations .* using 'relu'"
     ):
         series_descent(task, ParameterSpace(relu), 2, 1, ETA)
+
+
+def test_a_shared_batch_costs_what_it_costs_alone(three):
+    """In gradients over all of it, whoever holds it."""
+    task, space, _ = three
+    shared = SharedTask(task.network, task.loss, task.data)
+    for order in (1, 2, 3):
+        alone = SeriesSteps(task, space, space.theta, order, ETA)
+        dealt = SeriesSteps(shared, space, space.theta, order, ETA)
+        assert alone.price == dealt.price > 0
+        assert alone.how == dealt.how
+    several = MeanSeries([task, task], space, space.theta, 2)  # each recorded anew at each call
+    assert several.price == SeriesSteps(task, space, space.theta, 2, ETA).price + 1
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (1, 3), (2, 3), (4,), ()])
+def test_a_velocity_of_another_shape_is_refused(three, shape):
+    task, space, _ = three
+    velocity = torch.ones(shape, dtype=torch.float64)
+    for find in (series_descent, fast_forward):
+        given = (task, space, 2, 4, ETA) if find is series_descent else (task, space, 4, ETA, 2)
+        with pytest.raises(ArgumentError, match=r"`velocity` must have shape \(3,\), but is of"):
+            find(*given, momentum=0.5, velocity=velocity)
+    if shape != (2, 3):  # its terms at order 2
+        with pytest.raises(ArgumentError, match=r"have shape \(3,\), or \(2, 3\) for its terms"):
+            SeriesSteps(task, space, space.theta, 2, ETA, 0.5, velocity=velocity)

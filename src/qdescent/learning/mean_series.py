@@ -37,6 +37,8 @@ class MeanSeries:
     Attributes:
         gradient: grad L(theta), (n,).
         spread: which places of a vector this process holds.
+        how: way in which the first batch's coefficients are found, in words.
+        price: of a call, in gradients over all batches; of several each is recorded anew.
 
     Raises:
         ArgumentError: a loss that is neither a mean nor a sum over several batches.
@@ -61,6 +63,7 @@ class MeanSeries:
         if check:
             check_series(first, tasks[0], space, theta)
         self._kept = first if len(self._weighted) == 1 else None
+        self.how, self.price = first.how, first.price + (self._kept is None)
         by_weight = isinstance(self._kept, GradientSeries)
         self._by_weight = ranks.sharding and ranks.agreed(by_weight)
         self.gradient = self.spread.part(self._mean([], theta.new_zeros(1, len(theta)))[0])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from qdescent._array_checks import check_shape, check_tensor
+from qdescent._array_checks import check_tensor
 from qdescent._checks import (
     argument_error,
     check_boolean,
@@ -146,10 +146,10 @@ class SeriesSteps(Iterator[Tensor]):
         self.terms = torch.zeros(order, len(self._pivot), dtype=theta.dtype, device=theta.device)
         self.velocity: Tensor | None = None
         if velocity is not None:
-            velocity = check_tensor("velocity", velocity).to(theta)
-            check_shape(
-                "velocity", velocity, (order, len(theta)) if velocity.ndim == 2 else (len(theta),)
-            )
+            velocity, n = check_tensor("velocity", velocity).to(theta), len(theta)
+            if tuple(velocity.shape) not in ((n,), (order, n)):
+                must = f"have shape ({n},), or ({order}, {n}) for its terms"
+                raise argument_error("velocity", must, f"of shape {tuple(velocity.shape)}")
             self.velocity = torch.zeros_like(self.terms)
             first = len(velocity) if velocity.ndim == 2 else 1
             self.velocity[:first] = self.spread.part(velocity)
@@ -172,17 +172,18 @@ class SeriesSteps(Iterator[Tensor]):
 
     def _series(self, task: Task) -> GradientSeries | NestedSeries | MeanSeries:
         check_instance("task", task, Task)
+        check, self._check = self._check, False  # the same network and loss at every step
+        series: GradientSeries | NestedSeries | MeanSeries
         if isinstance(task, SharedTask):
-            check, self._check = self._check, False
             # of a stream of tasks it is not known beforehand that their ranks shard vectors
             ranks = replace(task.ranks, shard_vectors=self.spread.ranks.sharding)
-            return MeanSeries(
+            series = MeanSeries(
                 [task.own], self._space, self._theta, self._order, self._method, check, ranks
             )
-        series = series_of(task, self._space, self._theta, self._order, self._method)
-        if self._check:
-            check_series(series, task, self._space, self._theta)
-        self._check = False  # the same network and loss at every step
+        else:
+            series = series_of(task, self._space, self._theta, self._order, self._method)
+            if check:
+                check_series(series, task, self._space, self._theta)
         self.how, self.price = series.how, series.price
         return series
 
@@ -256,6 +257,8 @@ def series_descent(
     if theta is None:
         network = first.network if isinstance(first, Task) else None  # of a stream nothing is taken
         theta = check_instance("space", space, ParameterSpace).pivot(None, network)
+    if velocity is not None:
+        velocity = check_tensor("velocity", velocity, (len(theta),))
     rule = SGD(learning_rate, momentum, weight_decay, dampening, nesterov, decoupled)
     walk = SeriesSteps(
         task, space, theta, order, velocity=velocity, method=method, check=check, **vars(rule)

@@ -129,6 +129,7 @@ def test_two_processes_train_as_one_does(tmp_path, monkeypatch):
         two, spread = (read_record(tmp_path / f"{way}-{name}") for way in ("two", "spread"))
         for each in (two, spread):
             assert each.rows["data/processes"].value == 2
+            assert each.rows["gradients/hybrid"].value == one.rows["gradients/hybrid"].value, name
             for row in one.rows:
                 if row.name.startswith(("train/", "readout/")) and isinstance(row.value, tuple):
                     theirs = each.rows[row.name].value
