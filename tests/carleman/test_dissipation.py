@@ -1,5 +1,8 @@
 """Dissipation on spectra that are known."""
 
+import math
+from decimal import Decimal, localcontext
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +11,7 @@ from hypothesis import strategies as st
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman.dissipation import diagnose
-from qdescent.carleman.growth import step_factor
+from qdescent.carleman.growth import step_factor, step_gain
 from qdescent.linalg.spectra.density import spectral_density
 
 
@@ -98,14 +101,14 @@ def test_standing_still_is_what_the_products_cannot_tell():
     """1e-6 a step shows in float64 and may be rounding in float32; so may 1e-14 in float64."""
     values = torch.tensor([1.0, 2.0, 5.0, -1e-6], dtype=torch.float64)
     found = diagnose(spectrum_of(values, probes=8), learning_rate=0.1)
-    assert "the fastest by 1e-05 % a step, 10-fold after 23,025,85" in found.reason
+    assert "the fastest by 1e-05 % a step, 10-fold after about 23,025,850 steps" in found.reason
     single = spectral_density(torch.diag(values).float(), steps=4, probes=8)
     assert "stand still to within rounding" in diagnose(single, learning_rate=0.1).reason
     values[-1] = -1e-14
     found = diagnose(spectrum_of(values, probes=8), learning_rate=0.1)
     assert "stand still to within rounding" in found.reason
     found = diagnose(spectrum_of([1.0, 2.0, 3.0], probes=8), learning_rate=1e-17)
-    assert found.reason == "every mode shrinks, the slowest to within 1.2e-16 of 1 a step"
+    assert found.reason == "every mode shrinks, the slowest to 1 - 1e-17 a step"
 
 
 @settings(max_examples=20, deadline=None)
@@ -437,3 +440,29 @@ def test_reasons_and_text():
     assert "between 0 and 2;" in found.reasons[1]
     assert "No mode that was seen grows" in str(diagnose(spectrum_of([0.5, 1.0]), 1.0))
     assert "momentum is not normal" in str(diagnose(spectrum_of([0.5, 18.0]), 0.2, momentum=0.9))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("x", [-1e-15, -1e-12, -1e-6, -0.3, -50.0, -1e200, 1e-14, 0.3, 1.7, 4.5])
+def test_the_gain_of_a_step_keeps_the_digits_of_eta_lambda(x, momentum):
+    """|r| - 1 in 60 digits; from the factor as rounded, 1e-14 has two digits left."""
+    with localcontext(prec=60):
+        b, beta = 1 + Decimal(momentum) - Decimal(x), Decimal(momentum)
+        inside = b * b - 4 * beta
+        r = (abs(b) + inside.sqrt()) / 2 if inside >= 0 else beta.sqrt()
+        right = float(r - 1)
+    found = float(step_gain(torch.tensor(x, dtype=torch.float64), 1.0, momentum))
+    assert found == pytest.approx(right, rel=4e-15, abs=0)
+    factor = float(step_factor(torch.tensor(x, dtype=torch.float64), 1.0, momentum))
+    assert factor == pytest.approx(1 + right, rel=4e-16 if abs(x) < 10 else 1e-14)
+
+
+@pytest.mark.parametrize(("curvature", "rate"), [(-1e-12, 0.1), (-0.4, 1e-12), (-1e-13, 0.1)])
+def test_slow_growth_reaches_its_limit_when_it_does(curvature, rate):
+    ends = torch.tensor([curvature, 0.3, 1.0, 7.0], dtype=torch.float64)
+    growth = diagnose(spectral_density(torch.diag(ends), steps=4, probes=8), rate).per_step
+    right = math.log(10) / math.log1p(-rate * curvature)
+    factor, error = growth.a_step
+    assert abs(factor - 1 + rate * curvature) <= error
+    if curvature == -0.4:  # the others are seen to what rounding leaves of the spectrum
+        assert growth.steps_to_limit == pytest.approx(right, rel=1e-12)

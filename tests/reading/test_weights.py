@@ -330,6 +330,8 @@ def test_what_a_training_wrote_is_read_by_the_name_of_the_run(tmp_path):
     for key in ("", "ema"):
         with pytest.raises(ArgumentError, match="one entry .*which holds 'hybrid', 'pruned'"):
             load_weights(found, tmp_path / "weights.safetensors", key)
+    with pytest.raises(ArgumentError, match="`mask` must be a file of one network's"):
+        load_mask(found, tmp_path / "weights.safetensors")
 
 
 def test_a_network_that_is_compiled_takes_its_own_names(tmp_path):

@@ -4,6 +4,7 @@ OSError with the file's name.
 
 import errno
 import os
+import stat
 
 import pytest
 import torch
@@ -85,3 +86,25 @@ def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path):
         ".mine.tmp",
         "b.tmp",
     ]
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path, link):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    path = pipe
+    if link:
+        path = tmp_path / "link"
+        path.symlink_to(pipe)
+    for write in (
+        lambda: files.write_weights(path, {"w": torch.ones(1)}),
+        lambda: files.write_document(path, "text"),
+        lambda: files.write_arrays(path, {"w": torch.ones(1)}),
+    ):
+        with pytest.raises(
+            ArgumentError, match="`path` must be a file to write, but is .*, a pipe"
+        ):
+            write()
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert path.is_symlink() is link
+    assert len(list(tmp_path.iterdir())) == 1 + link

@@ -1,6 +1,7 @@
 """One directory, one process: reserved by mkdir, locked while in use, free again after a kill."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.report.files import write_weights
+from qdescent.report.files import write_document, write_weights
 from qdescent.report.record import Record, write_record
 from qdescent.report.reservation import discard, held, is_vacant, next_directory
 from qdescent.report.state import is_stage, save_state
@@ -171,3 +172,25 @@ def test_a_directory_that_cannot_be_written_is_an_os_error(tmp_path, monkeypatch
     monkeypatch.setattr(Path, "mkdir", refused)
     with pytest.raises(PermissionError):
         held(tmp_path / "o", new=True).__enter__()
+
+
+def test_a_run_whose_directory_was_moved_leaves_another_run_in_its_place_alone(tmp_path):
+    place, moved = tmp_path / "run", tmp_path / "moved"
+    with held(place, new=True):
+        write_document(place / "state" / "first.txt", "of the first")
+        place.rename(moved)
+        (place / "state").mkdir(parents=True)  # another process begins
+        (place / "state" / "lock").touch()
+        write_document(tmp_path / "elsewhere.txt", "in no run's directory")
+        with pytest.raises(ArgumentError, match="`out` must stay where it is while a run works in"):
+            write_document(place / "run.json", "{}")
+    assert [x.name for x in place.rglob("*")] == ["state", "lock"]
+    assert (moved / "state" / "first.txt").read_text() == "of the first"
+
+
+def test_a_run_whose_directory_was_removed_writes_it_again(tmp_path):
+    place = tmp_path / "run"
+    with held(place, new=True):
+        shutil.rmtree(place)
+        write_document(place / "page.html", "all the same")
+    assert (place / "page.html").read_text() == "all the same"

@@ -253,3 +253,29 @@ def test_outputs_without_classes_are_refused_before_the_training():
             Samples((x, y), (x, y), "made up"),
             epochs=1,
         )
+
+
+def test_a_dense_training_goes_on_from_a_state_of_its_own_alone():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(20, 1, 2, 2, generator=generator)
+    data = ImageData(
+        images, torch.arange(20) % 2, images[:4], torch.arange(4) % 2, ("a", "b"), "us"
+    )
+
+    def network():
+        torch.manual_seed(3)
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2))
+
+    states = []
+    cross_entropy = torch.nn.functional.cross_entropy
+    whole = train_dense(network(), cross_entropy, data, 3, on_epoch=states.append)
+    on = train_dense(network(), cross_entropy, data, 3, state=states[0])
+    assert all(bool((on.tensors[name] == x).all()) for name, x in whole.tensors.items())
+    for given, must in (
+        ({"seed": 9}, "`seed` was 0, here it is 9"),
+        ({"learning_rate": 0.2}, "`learning_rate` was 0.1, here it is 0.2"),
+        ({"epochs": 5}, "`epochs` was 3, here it is 5"),
+        ({"epochs": 1}, "hold at most the 1 epochs that are asked for, but is 2 of them"),
+    ):
+        with pytest.raises(ArgumentError, match=f"Argument `state` must .*{must}"):
+            train_dense(network(), cross_entropy, data, **{"epochs": 3, "state": states[1]} | given)

@@ -116,3 +116,17 @@ def test_a_function_of_rates_is_asked_before_the_first_round(quadratic):
     run = train_hybrid([task], ParameterSpace(task.network), replace(schedule, patience=9))
     assert len(run.rounds) == 2
     assert "`learning_rate` must be in (0, inf), but is 0.0" in run.stopped
+
+
+def test_rounds_are_those_of_one_call_each_once_and_in_their_order(quadratic):
+    task, space = quadratic
+    first, second, third = train_hybrid([task], space, Schedule(**BASE), seed=3).rounds
+    for done, where in (
+        ((first, first), "round 0 in the place of round 1"),
+        ((first, third), "round 2 in the place of round 1"),
+        ((second,), "round 1 in the place of round 0"),
+    ):
+        with pytest.raises(
+            ArgumentError, match=f"each once and in their order, but is with {where}"
+        ):
+            train_hybrid([task], space, Schedule(**BASE), seed=3, done=done)

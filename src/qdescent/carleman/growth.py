@@ -31,7 +31,7 @@ NEUTRAL_CHANGE = 0.01  # a mode that changes by less than 1 % counts as one that
 UNSEEN = "not seen to diverge"
 UNSETTLED = "almost dissipative as far as seen"
 CONFIDENCE = 0.99  # with which a mode that grows unseen is excluded
-FLOAT64 = ROUNDING[torch.float64]
+FLOAT64, FLOAT64_EPS = ROUNDING[torch.float64], torch.finfo(torch.float64).eps
 # |v.x| of random signs v and a unit vector x is below 1/4 with a probability of at most 1/2: where
 # an entry of x is 1/4 or more, turning its sign moves v.x by 1/2; where none is, v.x is nearly
 # normal (Berry-Esseen, C = 0.56: below 0.48). (e_i - e_j)/sqrt2 reaches the 1/2 with v.x = 0, so
@@ -50,7 +50,7 @@ class Growth:
             probes). Growing is what gains more than 1 % while the fastest grows by `GROWTH_LIMIT`;
             where none was seen to grow, what gains anything beyond rounding.
         steps_to_limit: ln GROWTH_LIMIT / ln a_step, the horizon at which the fastest mode reaches
-            the limit; infinite: none was seen to grow.
+            the limit, as closely as a_step - 1 is known; infinite: none was seen to grow.
         first_step: E(1) - 1, what one step adds to the mean factor of the modes: below 0, shrinking
             outweighs growth.
         shrinking: the eigenvalues between which modes shrink.
@@ -89,6 +89,22 @@ def step_factor(eigenvalue: Tensor, learning_rate: float, momentum: float = 0.0)
     return Recurrence(learning_rate, momentum).factor(eigenvalue)
 
 
+def step_gain(eigenvalue: Tensor, learning_rate: float, momentum: float = 0.0) -> Tensor:
+    """|r| - 1 of `step_factor`, to the digits of eta lambda where the factor has rounded them away.
+
+    d = |r| - 1 solves d^2 + (1 - beta + y) d + y = 0, y = eta lambda, or as far from the other end,
+    2 + 2 beta - eta lambda, of which -y/(...) has no terms that cancel.
+    """
+    whole = learning_rate * eigenvalue.double()
+    y = torch.minimum(whole, 2 * (1 + momentum) - whole)
+    middle = 1 - momentum + y
+    discriminant = middle**2 - 4 * y
+    real = -2 * y / (middle + discriminant.clamp(min=0).sqrt())
+    # y far below 0 overflows: there the factor itself has the digits
+    real = torch.where(discriminant.isfinite(), real, -y)
+    return torch.where(discriminant >= 0, real, momentum**0.5 - 1)
+
+
 def shrinking_interval(
     bound: float, learning_rate: float, momentum: float, weight_decay: float
 ) -> tuple[float, float]:
@@ -119,8 +135,8 @@ def measure_growth(
     nodes, residuals = spectrum.nodes[used], spectrum.reaches[used]
     slack = max(spectrum.rounding * float(nodes.abs().max()), torch.finfo(torch.float64).tiny)
 
-    def factor(x: Tensor) -> Tensor:
-        return step_factor(x + weight_decay, learning_rate, momentum)
+    def gain(x: Tensor) -> Tensor:
+        return step_gain(x + weight_decay, learning_rate, momentum)
 
     def outside(low: float, high: float) -> tuple[Estimate, Estimate]:
         """Bounds on the share of eigenvalues outside [low, high]."""
@@ -129,24 +145,26 @@ def measure_growth(
         least, most = spectrum.mass_bounds(low, high)
         return (1 - most[0], most[1]), (1 - least[0], least[1])
 
-    factors = factor(nodes)
-    place = int(factors.argmax())
-    fastest, reach = float(factors[place]), float(residuals[place])
-    around = factor(nodes[place] + torch.tensor([-reach, reach], dtype=nodes.dtype, device="cpu"))
-    a_step = (fastest, float((around - fastest).abs().max()))
-    first_step = spectrum.integrate(lambda x: factor(x) - 1)[0]
+    gains = gain(nodes)
+    place = int(gains.argmax())
+    fastest, reach = float(gains[place]), float(residuals[place])
+    around = gain(nodes[place] + torch.tensor([-reach, reach], dtype=nodes.dtype, device="cpu"))
+    rounded = FLOAT64_EPS * (1 + fastest)  # what 1 + gain leaves of the gain
+    a_step = (1 + fastest, float((around - fastest).abs().max()) + rounded)
+    first_step = spectrum.integrate(gain)[0]
     low, high = shrinking_interval(1.0, learning_rate, momentum, weight_decay)
     if bool(((nodes < low - slack) | (nodes > high + slack)).any()):
-        limit = math.log(GROWTH_LIMIT) / math.log(fastest) if fastest > 1 else math.inf
+        limit = math.log(GROWTH_LIMIT) / math.log1p(fastest) if fastest > 0 else math.inf
         band = 1 + NEUTRAL_CHANGE / max(limit, 1.0)
         slow = shrinking_interval(band, learning_rate, momentum, weight_decay)
         share = outside(min(slow[0], low - slack), max(slow[1], high + slack))
-        verdict, reason = _of_growing(a_step[0], share, limit, first_step)
+        open_part = a_step[1] / fastest if fastest > 0 else 1.0
+        verdict, reason = _of_growing(fastest, share, (limit, open_part), first_step)
         outlook = _share_outlook(share, spectrum)
         return Growth(a_step, share, limit, first_step, (low, high), verdict, reason, outlook)
     share = outside(low - slack, high + slack)
     standing = outside(low + slack, high - slack)[1][0]
-    verdict, reason = _of_none_growing(a_step[0], share[1][0], standing, spectrum)
+    verdict, reason = _of_none_growing(fastest, share[1][0], standing, spectrum)
     (least, near), (most, far) = spectrum.lambda_min, spectrum.lambda_max
     gap = min(
         max(distance - residual, distance / 4)
@@ -206,13 +224,13 @@ def _least_probes() -> int:
 
 
 def _of_growing(
-    fastest: float, share: tuple[Estimate, Estimate], limit: float, first_step: float
+    fastest: float, share: tuple[Estimate, Estimate], limit: Estimate, first_step: float
 ) -> tuple[str, str]:
     seen = f"modes grow, {_between(share)} of them, the fastest by {_gain(fastest)} a step"
-    reached = f"{GROWTH_LIMIT:g}-fold after {_steps(limit)}"
+    reached = f"{GROWTH_LIMIT:g}-fold after {_steps(*limit)}"
     if share[0][0] > FEW:
         return "not dissipative", f"{seen}, {reached}; few would be at most {100 * FEW:g} %"
-    if limit < SLOW_STEPS:
+    if limit[0] < SLOW_STEPS:
         return "not dissipative", f"{seen}, {reached}; slow would be {SLOW_STEPS} or more"
     if first_step >= 0:
         return "not dissipative", f"{seen}, {reached}; what shrinks does not outweigh what grows"
@@ -231,7 +249,7 @@ def _of_none_growing(
     if growing < excluded and blind:
         return UNSEEN, f"no mode was seen to grow, but {blind}"
     if standing < excluded and not blind:
-        return "fully dissipative", f"every mode shrinks, the slowest to {_factor(slowest)} a step"
+        return "fully dissipative", f"every mode shrinks, the slowest to {_left(slowest)} a step"
     if growing < excluded:
         return "almost dissipative", "no mode grows, but some stand still to within rounding"
     modes = growing * spectrum.size
@@ -295,21 +313,22 @@ def _percent(value: float, error: float) -> str:
     return with_error(share, 100 * error if 100 * error >= 1e-10 else None)
 
 
-def _gain(factor: float) -> str:
-    """1.012 as "1.2 %", 2.5 as "a factor 2.5"; what float64 does not tell from 1 as that."""
-    if factor <= 1:
-        return "less than 2e-14 %"
-    return f"{100 * (factor - 1):.3g} %" if factor < 2 else f"a factor {factor:.3g}"
+def _gain(gain: float) -> str:
+    """.012 as "1.2 %", 1.5 as "a factor 2.5"."""
+    return f"{100 * gain:.3g} %" if gain < 1 else f"a factor {1 + gain:.3g}"
 
 
-def _factor(factor: float) -> str:
-    """0.98 as "98 %", and what rounds to 100 % by what is missing."""
-    if factor >= 1:  # what float64 does not tell from 1
-        return "within 1.2e-16 of 1"
-    return f"{100 * factor:.3g} %" if factor < 0.999 else f"1 - {1 - factor:.2g}"
+def _left(gain: float) -> str:
+    """-.02 as "98 %", and what rounds to 100 % by what is missing."""
+    return f"{100 * (1 + gain):.3g} %" if gain < -1e-3 else f"1 - {-gain:.2g}"
 
 
-def _steps(steps: float) -> str:
+def _steps(steps: float, error: float) -> str:
+    """To the digits that a relative error leaves known."""
     if math.isinf(steps):
-        return "more than 10^16 steps"
-    return f"{steps:,.0f} steps" if steps >= 2 else "a step or two"
+        return "more steps than can be told"
+    if steps < 2:
+        return "a step or two"
+    known = float(f"{steps:.{min(max(math.ceil(-math.log10(error)), 1), 17) - 1}e}")
+    about = "about " if abs(known - steps) > 0.5 else ""
+    return f"{about}{known:,.0f} steps"

@@ -88,7 +88,10 @@ def _entry(
         raise argument_error(flag, must, key)
     if key not in entries:
         which = f"{named(path)}, which holds {', '.join(map(shown, entries[:8]))}"
-        must = f"be one entry of the file ({flag or 'extract it'} names it)"
+        must = f"be one entry of the file ({flag} names it)"
+        if not flag:
+            cure = "give it as weights, with a weights_key, and the word nonzero in its place"
+            must = f"be a file of one network's tensors, which a training's is not ({cure})"
         raise argument_error(flag if key else argument, must, which)
     whole = f"{key}/"
     return {name.removeprefix(whole): x for name, x in found.items() if name.startswith(whole)}

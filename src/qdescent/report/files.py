@@ -10,8 +10,10 @@ import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +22,7 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_instance, check_path, check_text, shown
-from qdescent.reading.regular import named, said
+from qdescent.reading.regular import KINDS, named, said
 from qdescent.reading.tensors import read_safetensors
 
 WRITTEN = "be a whole safetensors file that qdescent wrote"
@@ -145,8 +147,12 @@ def at_once(path: Path) -> Iterator[BinaryIO]:
     not even as a link. A kill may leave it; `remove_temporaries` takes such files away.
 
     Raises:
+        ArgumentError: a pipe or a device is there, or a link to one, whose place no file may take;
+            another process has the directory now, for that of this one was moved away.
         OSError: it cannot be written; `filename` is `path`.
     """
+    _check_replaceable(path)
+    _check_still_ours(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,6 +168,49 @@ def at_once(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(directory: Path, lock: Path, descriptor: int) -> Iterator[None]:
+    """While it lasts, files appear in a directory only as long as no other lock is at the path of
+    the one that is open here: the directory may be moved away, and another process begin there.
+    """
+    token = _LOCKS.set((*_LOCKS.get(), (directory, lock, descriptor)))
+    try:
+        yield
+    finally:
+        _LOCKS.reset(token)
+
+
+def is_at(lock: Path, descriptor: int) -> bool:
+    """Whether the file that is open here is the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), lock.stat())
+    except FileNotFoundError:
+        return False
+
+
+# directory, the path of its lock, and the lock as this process has it open
+_LOCKS: ContextVar[tuple[tuple[Path, Path, int], ...]] = ContextVar("locks", default=())
+
+
+def _check_still_ours(path: Path) -> None:
+    for directory, lock, descriptor in _LOCKS.get():
+        inside = Path(os.path.abspath(path)).is_relative_to(os.path.abspath(directory))
+        if inside and lock.exists() and not is_at(lock, descriptor):
+            must = "stay where it is while a run works in it (--resume goes on where it is now)"
+            actual = f"{named(directory)}, which was moved, and in whose place is another run"
+            raise argument_error("out", must, actual)
+
+
+def _check_replaceable(path: Path) -> None:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # nothing there, or whatever keeps it from being written, too
+        return
+    kind = next((word for is_kind, word in KINDS if is_kind(mode)), "")
+    if kind and not stat.S_ISDIR(mode):
+        raise argument_error("path", "be a file to write", f"{named(path)}, {kind}")
 
 
 def sync_directory(directory: Path) -> None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from qdescent._checks import ArgumentError, argument_error
-from qdescent.report.files import TEMPORARY, remove_temporaries, sync_directory
+from qdescent.report.files import TEMPORARY, is_at, locked, remove_temporaries, sync_directory
 from qdescent.report.record import RUN_FILE, is_complete
 from qdescent.report.state import STATE_FOLDER, is_stage, saved_stages
 
@@ -128,11 +128,13 @@ def held(directory: Path, new: bool) -> Iterator[None]:
             remove_temporaries(place)
         # another process may have been here since, and have ended well or not
         _check_free(directory, new)
-        yield
+        with locked(directory, folder / LOCK_FILE, descriptor):
+            yield
     finally:
         # a full disk, a folder that became read-only: nothing that matters is left undone
         with suppress(OSError):
-            _tidy(directory)
+            if is_at(folder / LOCK_FILE, descriptor):  # not of a run that was moved here
+                _tidy(directory)
         os.close(descriptor)
 
 
@@ -163,13 +165,11 @@ def _lock(directory: Path) -> int:
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
+            if is_at(path, descriptor):
                 with suppress(OSError):  # a full disk: the lock holds without a name
                     os.ftruncate(descriptor, 0)
                     os.write(descriptor, f"{os.getpid()} on {platform.node()}".encode())
                 return descriptor
-        except FileNotFoundError:  # locked, but already taken away
-            pass
         except OSError as error:
             os_error, holder = error, os.read(descriptor, 200).decode("utf-8", "replace")
             os.close(descriptor)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from qdescent._array_checks import check_shape, check_tensor
+from qdescent._array_checks import check_tensor
 from qdescent._checks import (
     argument_error,
     check_callable,
-    check_field,
     check_instance,
     check_integer,
     check_interval,
     check_iterable,
-    check_numbers,
     shown,
 )
 from qdescent._random import named_generator
@@ -37,6 +34,7 @@ from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.descent.sgd import SGD, step_change
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.training.dense.state import DenseState, check_goes_on, restored, tensors_in
 from qdescent.training.samples import Samples, named_correctly, samples_in
 
 TESTED_AT_ONCE = 1000  # test samples
@@ -160,31 +158,6 @@ def _share(right: Tensor) -> float:
 MOST_EPOCHS = 100_000  # the schedule of the learning rate is spread over them
 
 
-@dataclass(frozen=True, eq=False)
-class DenseState:
-    """A dense training between two epochs: enough to go on to the same numbers.
-
-    Args:
-        epoch: epochs done.
-        tensors: weights and momentum buffers, by name.
-        loss: mean loss of each epoch done.
-        test_accuracy: after each epoch done, in [0, 1].
-    """
-
-    epoch: int
-    tensors: Mapping[str, Tensor]
-    loss: tuple[float, ...] = ()
-    test_accuracy: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        check_field(self, "epoch", check_integer, 0)
-        check_instance("tensors", self.tensors, Mapping, called="tensors by name")
-        for name, interval in (("loss", "(-inf, inf)"), ("test_accuracy", "[0, 1]")):
-            called, given = "a sequence of numbers", getattr(self, name)
-            numbers = check_numbers(name, given, interval, called, empty=True)
-            object.__setattr__(self, name, numbers)
-
-
 def train_dense(
     network: nn.Module,
     loss: Callable[[Tensor, Tensor], Tensor],
@@ -222,7 +195,8 @@ def train_dense(
         DenseState after the last epoch.
 
     Raises:
-        ArgumentError: the loss became NaN or infinite; targets that are no class labels.
+        ArgumentError: the loss became NaN or infinite; targets that are no class labels; a state of
+            other settings, or of more epochs.
     """
     check_instance("network", network, nn.Module, called="a torch.nn.Module")
     check_callable("loss", loss, "a function of (outputs, targets)")
@@ -239,10 +213,19 @@ def train_dense(
     check_instance("state", state, DenseState, optional=True)
     check_callable("on_epoch", on_epoch, "a function of the state", optional=True)
     check_callable("on_batch", on_batch, optional=True)
+    asked = (
+        ("epochs", epochs),  # the rate falls over them
+        ("batch", batch),
+        ("learning_rate", learning_rate),
+        ("momentum", momentum),
+        ("weight_decay", weight_decay),
+        ("seed", seed),
+    )
+    check_goes_on(state, asked)
     optimizer = torch.optim.SGD(
         network.parameters(), learning_rate, momentum, weight_decay=weight_decay
     )
-    done = _restore(network, optimizer, state)
+    done = restored(network, optimizer, state)
     per_epoch = -(-total_samples // batch)
     one = _at(samples.train, torch.tensor([0], device="cpu"), total_samples)
     way = ways_to_call(network, *one)[0]
@@ -280,9 +263,10 @@ def train_dense(
         network.eval()
         done = DenseState(
             epoch + 1,
-            _tensors(network, optimizer),
+            tensors_in(network, optimizer),
             (*done.loss, total / len(order)),
             (*done.test_accuracy, _test_accuracy(network, samples.test, way, reads)),
+            asked,
         )
         if on_epoch is not None:
             on_epoch(done)
@@ -303,39 +287,3 @@ def _test_accuracy(network: nn.Module, test: tuple[Any, Any], way: str, reads: P
             outputs = part_at(called(network, inputs, way), reads)
             right.append(_named(outputs, targets))
     return _share(torch.cat(right))
-
-
-def _tensors(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor]:
-    kept = {
-        f"weight/{name}": weight.detach().clone() for name, weight in network.named_parameters()
-    }
-    for name, weight in network.named_parameters():
-        buffer = optimizer.state[weight].get("momentum_buffer")  # none without momentum
-        if buffer is not None:
-            kept[f"momentum/{name}"] = buffer.clone()
-    kept.update({f"buffer/{name}": buffer.clone() for name, buffer in network.named_buffers()})
-    return kept
-
-
-def _restore(
-    network: nn.Module, optimizer: torch.optim.SGD, state: DenseState | None
-) -> DenseState:
-    if state is None:
-        return DenseState(0, {})
-    named: dict[str, Tensor] = {
-        f"weight/{name}": weight for name, weight in network.named_parameters()
-    }
-    named |= {f"buffer/{name}": buffer for name, buffer in network.named_buffers()}
-    for name, tensor in named.items():
-        check_shape("state", state.tensors.get(name), tuple(tensor.shape))  # type: ignore[arg-type]
-    with torch.no_grad():
-        for name, weight in network.named_parameters():
-            weight.copy_(state.tensors[f"weight/{name}"])
-            if f"momentum/{name}" in state.tensors:
-                buffer = state.tensors[f"momentum/{name}"]
-                optimizer.state[weight] = {
-                    "momentum_buffer": torch.empty_like(weight).copy_(buffer)
-                }
-        for name, buffer in network.named_buffers():
-            buffer.copy_(state.tensors[f"buffer/{name}"])
-    return state

@@ -201,7 +201,7 @@ def train_hybrid(
                 gradients=each.gradients + (pruning.regrow if pruning else 0),
                 sparse=go_on(sparse, taken, space, upload.rule, between) if sparse else None,
                 dense=go_on(whole, taken, dense, upload.rule) if whole and dense else None,
-                settings=settings_of(schedule, upload.rule, seed, tasks, pruning),
+                settings=settings_of(schedule, upload.rule, seed, tasks, pruning, r),
             )
         except DivergedError as outcome:
             if not rounds:

@@ -112,6 +112,10 @@ def test_what_has_no_circuit_or_is_no_history_is_one_sentence():
         qd.price(qd.solve(system, qd.QSVT(epsilon=0.5, circuit=True)))
     with pytest.raises(qd.ArgumentError, match="`steps` must be left out beside a Solution"):
         qd.price(qd.solve(history(), qd.Direct()), steps=3)
+    refuted = qd.solve(history(), qd.QSVT(epsilon=0.01, kappa=1.2, circuit=True))
+    assert not refuted.solved
+    with pytest.raises(qd.ArgumentError, match="`what` must be of an answer within its bound"):
+        qd.price(refuted)
 
 
 @pytest.fixture(scope="module")

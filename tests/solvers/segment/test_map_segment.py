@@ -434,3 +434,30 @@ def test_the_ends_of_many_eigenvalues_hold_them():
     exact = eigsh(2 * sparse.eye(n) - step, k=1, which="LA", return_eigenvectors=False)[0]
     assert 2 - exact - 1e-5 <= low <= 2 - exact + 1e-12
     assert 1 - 1e-12 <= high <= 1 + 1e-5
+
+
+@pytest.mark.parametrize("a", [-0.999, -0.9999])
+@pytest.mark.parametrize("epsilon", [1e-4, 1e-6])
+def test_terms_that_cancel_are_taken_more_closely(a, epsilon):
+    """Of an even T (1 - a^T)/(1 - a) is small beside its terms; a plan's epsilon is relative to
+    these.
+    """
+    f = qd.PolynomialMap([[0.1, 0.1], [[a, 0.0], [0.0, a]]])
+    found = fast_forward_map(f, 20, order=1, epsilon=epsilon)
+    exact = float(sum(Fraction(a) ** t for t in range(20))) * 0.1
+    assert found.status is SegmentStatus.REACHED
+    assert (
+        distance(found.value, torch.full((2,), exact, dtype=torch.float64))
+        <= found.bound
+        <= epsilon
+    )
+    plain = apply_plan(segment_search.plan_segment(f, 20, 1, epsilon, None, ColouredEntries()))
+    assert plain.queries < found.cost.number("queries")
+
+
+def test_what_cancels_wholly_says_so_and_a_step_more_leaves_more():
+    f = qd.PolynomialMap([[0.1, 0.1], [[-1.0, 0.0], [0.0, -1.0]]])
+    gone = fast_forward_map(f, 20, order=1, epsilon=1e-6)
+    assert gone.status is SegmentStatus.CANCELLED
+    assert gone.bound == np.inf
+    assert fast_forward_map(f, 21, order=1, epsilon=1e-6).status is SegmentStatus.REACHED

@@ -19,8 +19,8 @@ from qdescent.resources.ways.circuit import CountedCircuit
 from qdescent.resources.ways.way import HISTORY, SEGMENT
 from qdescent.rows import names
 from qdescent.rows.collection import Rows
-from qdescent.solvers.segment.map_segment import MapSegment
-from qdescent.solvers.solve import Solution
+from qdescent.solvers.segment.map_segment import MapSegment, SegmentStatus
+from qdescent.solvers.solve import Solution, Status
 
 FLOPS_AN_ENTRY, FLOPS_A_MAC = 2, 6  # a step multiplies and adds each entry; a gradient takes six
 GIVEN = "the map that the circuit ran"
@@ -34,11 +34,16 @@ def circuit_of(found: RUN) -> tuple[RoundSpec, CountedCircuit]:
         found: what `solve` or `fast_forward_map` returned, with a circuit.
 
     Raises:
-        ArgumentError: no circuit was run, or what was solved is no history.
+        ArgumentError: no circuit was run, its answer is not known to be within the error whose
+            price is asked for, or what was solved is no history.
     """
     if found.circuit is None:
         must = "hold a circuit (solve with `circuit=True`)"
         raise argument_error("what", must, f"a {type(found).__name__} by products")
+    reached = (Status.SOLVED, Status.SOLVED_IF_KAPPA_IS_RIGHT, SegmentStatus.REACHED)
+    if found.status not in reached:
+        must = "be of an answer within its bound, which is what a price is of"
+        raise argument_error("what", must, f"a {type(found).__name__}: {found.status.value}")
     spec = _of_segment(found) if isinstance(found, MapSegment) else _of_history(found)
     return spec, _counted(found)
 

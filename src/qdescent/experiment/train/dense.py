@@ -14,7 +14,8 @@ from qdescent.experiment.workspace import Workspace
 from qdescent.learning.batches import samples_of
 from qdescent.learning.datasets import ImageData
 from qdescent.report.state import State
-from qdescent.training.descent import DenseState, train_dense
+from qdescent.training.dense.state import DenseState
+from qdescent.training.descent import train_dense
 from qdescent.training.samples import Samples, samples_in
 
 STAGE = "dense"

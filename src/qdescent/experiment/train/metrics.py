@@ -15,7 +15,7 @@ from qdescent._checks import argument_error
 from qdescent.experiment.train.rounds import Measured
 from qdescent.report.files import write_document
 from qdescent.report.record import json_text
-from qdescent.training.descent import DenseState
+from qdescent.training.dense.state import DenseState
 from qdescent.training.rounds.record import Round, rates_of
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 

@@ -29,7 +29,7 @@ from qdescent.rows import names
 from qdescent.rows.collection import Rows
 from qdescent.solvers.circuit import Circuit, check_circuit
 from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding
-from qdescent.solvers.polynomials.matrix_route import apply_plan
+from qdescent.solvers.polynomials.matrix_route import Applied, apply_plan
 from qdescent.solvers.polynomials.node_polynomials import MOST_NODES
 from qdescent.solvers.polynomials.segment_plan import SegmentPlan
 from qdescent.solvers.polynomials.segment_search import plan_segment
@@ -45,7 +45,12 @@ class SegmentStatus(StrEnum):
 
     REACHED = "within the stated bound of the order-N Carleman solution"
     UNRESOLVED = (
-        "the error may exceed what was asked for: give more `nodes`, or a smaller `epsilon`"
+        "the error may exceed what was asked for: give more `nodes` (at order 2), or a smaller"
+        " `epsilon`"
+    )
+    CANCELLED = (
+        "the terms of u_T cancel, and of what is left nothing closer than `bound` is known: a step"
+        " fewer or more may leave more"
     )
     UNSTABLE = (
         "a mode grows more than tenfold over the segment: take fewer steps or a smaller learning"
@@ -152,28 +157,35 @@ def fast_forward_map(
     asked = check_circuit(circuit)
     plan = plan_segment(f, **settings, encoding=encoding)
     applied = apply_plan(plan)
+    planned, known = settings["epsilon"], _known(plan, applied)
+    if epsilon < known < math.inf and planned * epsilon / known > 2 * LEAST_EPSILON:
+        # terms that cancel leave less than the plan's epsilon is relative to
+        finer = settings | {"epsilon": planned * epsilon / known / 2}
+        closer = plan_segment(f, **finer, encoding=encoding)
+        if _known(closer, again := apply_plan(closer)) <= epsilon:
+            plan, applied, planned = closer, again, finer["epsilon"]
     if asked is None:
         error, value, probability = plan.error, applied.value, applied.probability
         runs, bloq = 1, None
         counted = "products, counted as made (of a sharper start as often as it is amplified)"
         first = [Row(names.QUERIES, applied.queries, "products", Evidence.EXACT, counted)]
     else:
-        run = simulate(plan, asked, settings["epsilon"])
+        run = simulate(plan, asked, planned)
         error, value, probability = plan.error + run.error, run.value, run.bare
         runs, bloq = run.runs, run.bloq
         first = list(run.rows)
     bound = _relative(error, float(np.linalg.norm(value)))
     attempt = applied.attempt
-    planned = _plan_rows(plan, attempt, probability, runs, bound, settings["epsilon"])
+    rows = _plan_rows(plan, attempt, probability, runs, bound, settings["epsilon"])
     seen = {each.name for each in first}
-    cost = [*first, *(each for each in planned if each.name not in seen)]
+    cost = [*first, *(each for each in rows if each.name not in seen)]
     return MapSegment(
         value=torch.from_numpy(plan.length * value).to(f.coefficients[0].dtype),
         steps=plan.steps,
         order=2 if plan.inner else 1,
         nodes=plan.nodes,
         bound=bound,
-        status=_status(plan, bound, settings["epsilon"]),
+        status=_status(plan, bound, settings, _known(plan, applied)),
         cost=Rows(cost),
         circuit=bloq,
         f=f,
@@ -211,10 +223,21 @@ def _relative(error: float, length: float) -> float:
     return float(error / (length - error)) if length > error else math.inf
 
 
-def _status(plan: SegmentPlan, bound: float, epsilon: float) -> SegmentStatus:
+def _known(plan: SegmentPlan, applied: Applied) -> float:
+    """How close to the order-N solution the plan's polynomials are by themselves, relative."""
+    return _relative(plan.error, float(np.linalg.norm(applied.value)))
+
+
+def _status(
+    plan: SegmentPlan, bound: float, settings: dict[str, Any], known: float
+) -> SegmentStatus:
     if plan.growth > WANTED_GROWTH:
         return SegmentStatus.UNSTABLE
-    return SegmentStatus.REACHED if bound <= epsilon else SegmentStatus.UNRESOLVED
+    if bound <= settings["epsilon"]:
+        return SegmentStatus.REACHED
+    given = plan.inner and settings["nodes"] is not None
+    cancelled = known > settings["epsilon"] and not given
+    return SegmentStatus.CANCELLED if cancelled else SegmentStatus.UNRESOLVED
 
 
 def _plan_rows(

@@ -28,6 +28,7 @@ def settings_of(
     seed: int,
     tasks: Sequence[Task],
     pruning: Pruning | None,
+    place: int,
 ) -> Settings:
     """What a round's numbers depend on besides network, data and pivot, by name.
 
@@ -47,6 +48,7 @@ def settings_of(
         "pruning": None
         if pruning is None
         else tuple(getattr(pruning, each.name) for each in fields(pruning)),
+        "round": place,
     }
     return tuple((name, _plain(value)) for name, value in bound.items())
 
@@ -71,7 +73,8 @@ def check_settings(
     """Check that rounds were made by these settings.
 
     Raises:
-        ArgumentError: by others, of which the first is named, or with more steps than there are;
+        ArgumentError: by others, of which the first is named, in another order, or with more steps
+            than there are;
             with momentum, rounds without a velocity.
     """
     left = schedule.steps - sum(each.steps for each in done)
@@ -81,7 +84,11 @@ def check_settings(
     before = accumulate((each.steps for each in done), initial=0)
     for r, (each, steps) in enumerate(zip(done, before, strict=False)):
         then = dict(each.settings)
-        now = dict(settings_of(schedule, schedule.rule(r, steps), seed, tasks, pruning))
+        now = dict(settings_of(schedule, schedule.rule(r, steps), seed, tasks, pruning, r))
+        if then.get("round", r) != r:
+            must = "hold the rounds of one call, each once and in their order"
+            actual = f"with round {then['round']} in the place of round {r}"
+            raise argument_error("done", must, actual)
         for name in [*now, *then]:
             if now.get(name, "none") != then.get(name, "none"):
                 must = (
