@@ -7,7 +7,7 @@ import math
 from qdescent._evidence import Evidence, Row, derived
 from qdescent.resources.classical.descent import ClassicalCost
 from qdescent.resources.classical.machines import Accelerator
-from qdescent.resources.input_rows import assumed, modelled
+from qdescent.resources.input_rows import assumed, modelled, said
 from qdescent.resources.physical.surface_code import PhysicalCost, SurfaceCode
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.ways.priced import PricedWay, bits_of_way, keeps_epsilon
@@ -37,7 +37,7 @@ def readout_rows(spec: RoundSpec) -> list[Row]:
     shots = (
         modelled("logical/shots", spec.shot_count, "shots", f"m/(4 readout_error^2){kept}, {signs}")
         if spec.shots is None
-        else assumed("logical/shots", spec.shots, "shots", f"argument `shots`, {signs}")
+        else said(spec, "shots", "shots", f"argument `shots`, {signs}")
     )
     return [shots, modelled(names.SOLVES, spec.copies, "solves a round", "2 x shots")]
 

@@ -21,6 +21,7 @@ from qdescent.report.record import Record, read_record, write_record
 from qdescent.resources.classical.machines import A100
 from qdescent.resources.input_rows import needed_rows
 from qdescent.resources.ledger import ledger_of
+from qdescent.resources.ledger_rows import readout_rows
 from qdescent.resources.physical.surface_code import SurfaceCode
 from qdescent.resources.verdict.inputs import NAMED, Case, held
 from qdescent.rows.collection import Rows
@@ -197,6 +198,23 @@ def test_the_entries_that_a_run_saw_needed_are_shown_and_marked(tmp_path, of):
     # what a user sets stands, and is assumed
     own = round_of(EstimateSettings(**flags, sparsity=7))
     assert (own.sparsity, own.sparsity_evidence) == (7, "assumed")
+
+
+def test_the_readout_of_a_run_is_used_unless_another_is_asked_for(tmp_path):
+    rows = [*MEASURED, ("ledger/logical/shots", 50_000, Evidence.ASSUMED)]
+    run = record_of(tmp_path / "run", rows)
+    spec = round_of(EstimateSettings(from_=run))
+    assert (spec.shots, spec.copies) == (50_000, 100_000)
+    row = readout_rows(spec)[0]
+    assert (row.name, row.value, row.evidence) == ("logical/shots", 50_000, "assumed")
+    assert row.source.startswith(f"{read_run(run, 'from').name}: measured there")
+    assert round_of(EstimateSettings(from_=run, largest=100)).shots == 50_000
+    for flag, value, shots in (("shots", 7, 7), ("readout_error", 0.1, None),
+                               ("readout", "coherent", None)):  # fmt: skip
+        other = round_of(EstimateSettings(from_=run, **{flag: value}))
+        assert other.shots == shots, flag
+    assert round_of(EstimateSettings(from_=run, readout_error=0.1)).readout_error == 0.1
+    assert round_of(EstimateSettings()).readout_error == 0.01
 
 
 def test_norms_of_a_reproduction_bound_kappa(tmp_path):

@@ -53,8 +53,10 @@ ROWS: dict[str, tuple[str, ...]] = {
     "batch": (names.ledger_input("batch"),),
     "forward_macs": (names.ledger_input("forward_macs"),),
     "alpha_over_norm": (names.ledger_input("alpha_over_norm"),),
+    "shots": (names.ledger_input("shots"),),
 }  # fmt: skip
 READ = ("readout", "readout_error", "shots", "largest")
+SAMPLING = "sampling"
 WHOLE = ("n", "parameters", "order", "steps", "padding", "sparsity", "batch", "forward_macs")
 
 
@@ -156,9 +158,22 @@ def round_of(settings: EstimateSettings, record: Record | None = None) -> RoundS
         "coupling_sparsity": settings.coupling_sparsity,
         "fresh_batches": settings.fresh_batches,
     }
-    for name in ("alpha_over_norm", "epsilon", *READ):
+    for name in ("alpha_over_norm", "epsilon"):
         given[name] = getattr(settings, name)
-    return RoundSpec(**given)
+    read = read_of(settings)
+    taken = None if record is None else _row(record, "shots")
+    # those of the run, where nothing else is said of how well its u_T is read
+    if taken and read["readout"] == SAMPLING and not {"shots", "readout_error"} & set(read):
+        read["shots"] = max(1, round(taken.number))
+        where = record.name  # type: ignore[union-attr]
+        given["known"]["shots"] = taken.evidence, f"{where}: {taken.source}"
+    return RoundSpec(**given, **read)
+
+
+def read_of(settings: EstimateSettings) -> dict[str, Any]:
+    """What the settings say of the readout."""
+    found = {name: getattr(settings, name) for name in READ}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _of_other_round(settings: EstimateSettings, record: Record) -> tuple[str, ...]:

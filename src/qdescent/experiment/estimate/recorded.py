@@ -8,7 +8,7 @@ from typing import Any
 
 from qdescent._checks import ArgumentError, argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
-from qdescent.experiment.estimate.inputs import READ, read_run, round_of
+from qdescent.experiment.estimate.inputs import READ, read_of, read_run, round_of
 from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.linalg.map_norms import MapNorms
 from qdescent.report.record import Record
@@ -181,5 +181,5 @@ def priced_of(
         value = getattr(settings, each.name)
         if each.name not in BESIDE_CIRCUIT and value != each.default:
             raise argument_error(each.name, "be left out beside a circuit that was run", value)
-    read = {each: getattr(settings, each) for each in READ}
+    read = read_of(settings)
     return replace(spec, **read), circuit

@@ -118,8 +118,8 @@ class EstimateSettings:
     readout: str = setting(
         "sampling", ("sampling", "coherent"), "How u_T is read.", why="Coherent needs one long run."
     )
-    readout_error: float = setting(
-        1e-2, "(0, 1)", "l2 error of what is read.", why="A round's own truncation error."
+    readout_error: float | None = setting(
+        None, "(0, 1)", "l2 error of what is read.", left_open="a run's shots, else 0.01"
     )
     shots: int | None = setting(
         None, "[1, inf)", "Shots for the magnitudes.", unit="shots", left_open="m/(4 error^2)"

@@ -212,7 +212,7 @@ INPUTS = (
     Input("readout_error", _of_spec("readout_error"), _error,
           _fixed(1e-8), _fixed(0.99)),
     Input("largest", _entries_read, _spec("largest", True), _fixed(1),
-          lambda case: float(case.spec.n), "shots in proportion"),
+          lambda case: float(case.spec.n), "shots in proportion, or as they were given"),
     Input("alpha_over_norm", _of_spec("alpha_over_norm"),
           _spec("alpha_over_norm", False), _fixed(1.0), _fixed(1e3)),
     Input("batch", _of_spec("batch"), _spec("batch", True), _fixed(1), _fixed(1e15)),
