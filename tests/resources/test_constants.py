@@ -25,17 +25,18 @@ NO_ASSUMPTION = {
         " _TINY _HUGE _LEAST_FORCE LARGEST_COUNTED COUNTED_CLOCK LARGE_CLOCK _EXACT_STEPS _FEW"
         " _SAFE_DEPTH _PIECE _QUBITS _MEMORY _LEAST_SUCCESS _MOST_GROWTH"
         " _FEW_ENTRIES _MOST_PIECES LEAST_CYCLE_NS MOST_CYCLE_NS _MOST_ORBIT MARGIN"
-        " _LEAST_MEMORY _LEAST_SCALE _MOST_TRANSFORMED _FAR _FITS"
+        " _LEAST_MEMORY _LEAST_SCALE _MOST_NODE_STEPS _FITS"
     ),
     "how finely something is searched or drawn": (
-        "NARROW INPUTS _GRID FACTOR CELLS SHIFTS _POINTS _DISTANCES _FARTHEST _CELLS _FINE"
-        " _FINER _MODES _TIMES"
+        "NARROW INPUTS _GRID FACTOR CELLS SHIFTS _POINTS _DISTANCES _FARTHEST _CELLS _FINE _MODES"
+        " _TIMES"
     ),
     "a unit": "JOULES_A_KWH SECONDS_A_YEAR _CYCLE_NS",
     "a code for what stands in a table": "ZERO HALF QUARTER _OWN BLOCK_TURN NOTHING bits",
     "a plan that nobody can follow": "_IMPOSSIBLE",
     "a count that begins at nothing": (
         "toffoli depth turns work rotations t_gates measurements padding couplings scale floor"
+        " nodes"
     ),
     "the counts in symbols, held to them by a test": "_TURNS _LOOK_UPS _UPLOAD _UPLOAD_TURNS",
     "machines, whose numbers are rows": "H100 CLUSTER",

@@ -102,6 +102,7 @@ def _of_segment(found: MapSegment) -> RoundSpec:
         norms=norms_of(f, found.steps, found.order),
         norms_evidence=Evidence.EXACT,
         norms_source=GIVEN,
+        grams=_grams(parts, found.steps, found.order),
         learning_rate=1.0,
         lambda_min=1 - high,
         lambda_max=1 - low,
@@ -116,6 +117,21 @@ def _of_segment(found: MapSegment) -> RoundSpec:
             learning_rate="1: F_1 = 1 - H of a map", alpha_over_norm="of the circuit's F_1 - c",
         ),
     )  # fmt: skip
+
+
+def _grams(
+    parts: list[Tensor], steps: int, order: int
+) -> tuple[tuple[tuple[float, ...], ...], ...]:
+    """<u_k, u_l> of the displacement's terms at t = 1 ... T."""
+    F0, F1, *higher = parts
+    first, second = torch.zeros_like(F0[:, 0]), torch.zeros_like(F0[:, 0])
+    found = []
+    for _ in range(steps):
+        driven = higher[0] @ torch.kron(first, first) if higher else torch.zeros_like(first)
+        first, second = F0[:, 0] + F1 @ first, F1 @ second + driven
+        terms = torch.stack([first, second][:order])
+        found.append(tuple(map(tuple, (terms @ terms.T).tolist())))
+    return tuple(found)
 
 
 def _sizes(n: int, order: int, steps: int, entries: int) -> dict[str, Any]:

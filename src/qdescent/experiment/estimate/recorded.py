@@ -30,6 +30,7 @@ NUMBERS = (
 )  # fmt: skip
 NORMS = ("constant", "linear", "higher", "powers", "drift")
 WORDS_OF_NORMS = "words_"
+GRAM = f"{names.PRICED}gram/"  # <u_j, u_k> of every step, j <= k
 AT, COUNT, NORM = names.PRICED, f"{names.PRICED}circuit/", f"{names.PRICED}norms/"
 REASON = f"{AT}refused"
 PARTS = ("query", "preparation")
@@ -73,7 +74,19 @@ def _round_rows(spec: RoundSpec) -> list[Row]:
             for name, value in parts.items()
             if value is not None
         ]
+    if spec.grams is not None:
+        rows += [
+            Row(
+                f"{GRAM}{j}_{k}", tuple(each[j][k] for each in spec.grams), "1",
+                spec.norms_evidence, spec.norms_source,
+            )
+            for j, k in _pairs(spec.order)
+        ]  # fmt: skip
     return rows
+
+
+def _pairs(order: int) -> list[tuple[int, int]]:
+    return [(j, k) for k in range(order) for j in range(k + 1)]
 
 
 def _circuit_rows(circuit: CountedCircuit) -> list[Row]:
@@ -136,6 +149,13 @@ def _read_round(record: Record) -> RoundSpec:
             words.append(rows[word].curve)
         given["norms"] = MapNorms(**parts, words=tuple(words) or None)  # type: ignore[arg-type]
         given["norms_evidence"], given["norms_source"] = first.evidence, first.source
+    if f"{GRAM}0_0" in rows:
+        order = round(given["order"])
+        found = {(j, k): rows[f"{GRAM}{j}_{k}"].curve for j, k in _pairs(order)}
+        given["grams"] = tuple(
+            tuple(tuple(found[min(j, k), max(j, k)][t] for k in range(order)) for j in range(order))
+            for t in range(len(found[0, 0]))
+        )
     return RoundSpec(**given, known=known)
 
 

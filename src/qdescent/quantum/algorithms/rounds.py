@@ -28,6 +28,19 @@ def rounds_needed(probability: float) -> int:
     return max(0, math.ceil(math.pi / (4 * angle) - 0.5 - 1e-9))
 
 
+def runs_needed(probability: float) -> float:
+    """Runs until one succeeds: repeated, 1/p, or as an amplification, 2r + 1, whichever are fewer.
+
+    Raises:
+        ArgumentError: p outside (0, 1].
+
+    Example:
+        >>> [runs_needed(p) for p in (1.0, 0.5, 0.25, 0.01)]
+        [1.0, 2.0, 3.0, 17.0]
+    """
+    return min(1 / probability, 2.0 * rounds_needed(probability) + 1)
+
+
 def damping_half_angle(probability: float, rounds: int) -> float:
     """The damping's half angle for success after r rounds: cos = sin(pi/(2(2r+1)))/sqrt(p).
 

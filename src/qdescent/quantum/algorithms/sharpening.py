@@ -4,6 +4,7 @@ planned by, and the ledger with them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
@@ -11,7 +12,19 @@ from typing import Any, Protocol, TypeVar
 WASTED = 2.0  # supremum over |p| on the spectrum from which on p is let down beyond it
 WORTH = 1.4  # supremum over ||p f|| from which on a sharper start is tried: one run in two fails
 HALVING = 4  # floors are 2^(-k/4): by halves, then by the roots between
+# max |p| of a circuit's polynomials: nearer to 1 the angles need more points of the transform
+SUBNORMALISATION = 0.98
 LOWEST = 64  # 1/g takes a degree of some 1/sqrt(floor)
+
+
+def is_wasted(steps: int, beyond: float) -> bool:
+    """Whether a cut series of so many steps reaches too far beyond the spectrum.
+
+    Args:
+        steps: T.
+        beyond: from the largest eigenvalue to the largest y of the encoding.
+    """
+    return steps * beyond > math.log(WASTED)
 
 
 class _Plan(Protocol):

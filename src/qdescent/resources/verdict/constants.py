@@ -15,7 +15,7 @@ from qdescent.resources.physical.energy import Upkeep
 from qdescent.resources.physical.surface_code import SurfaceCode
 from qdescent.resources.round_spec import READS, RoundSpec
 from qdescent.resources.spec_fields import word_of
-from qdescent.resources.ways import priced, queries, segment, segment_start
+from qdescent.resources.ways import priced, queries, segment_plan
 from qdescent.rows import names
 
 A, M, X, C = Evidence.ASSUMED, Evidence.MEASURED, Evidence.EXACT, Evidence.MODELLED
@@ -54,13 +54,10 @@ def constant_rows(spec: RoundSpec, machine: SurfaceCode, classical: Accelerator)
         ("reads", READS, "1", A, "shots for magnitudes, and as many for signs"),
         ("signal", priced.SIGNAL, "logical qubits", X,
          "signal, padding and choice of a transform, as the circuits have them"),
-        ("subnormalisation", segment_start.SUBNORMALISATION, "1", X,
+        ("subnormalisation", sharpening.SUBNORMALISATION, "1", X,
          "of the circuits' polynomials"),
-        ("nodes_share", segment.NODES_SHARE, "1", C,
-         "of the tolerance at order 2: fits the solver's plans to 15 %"),
-        ("moved", segment.MOVED, "1", X,
-         "errors of a node's polynomials in the tolerance, as circuits plan it, of a known start"),
-        ("most_missed", segment.MOST_MISSED, "1", X, "of a node's polynomial, as circuits have it"),
+        ("nodes_share", segment_plan.NODES_SHARE, "1", C,
+         "of the tolerance at order 2, of any start: fits the solver's plans to 15 %"),
         ("wasted", sharpening.WASTED, "1", X, "supremum over |p| from which circuits end p early"),
         ("worth", sharpening.WORTH, "1", X, "the same from which circuits try a sharper start"),
         ("costa_proven", queries.COSTA_PROVEN, "1", Evidence.BOUNDED,

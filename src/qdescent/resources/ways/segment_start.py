@@ -14,10 +14,11 @@ from scipy.optimize import nnls
 
 from qdescent._arrays import Floats
 from qdescent.linalg.map_norms import MapNorms
+from qdescent.quantum.algorithms.bounded_polynomials import Shape
 from qdescent.quantum.algorithms.rounds import rounds_needed
-from qdescent.resources.ways.segment_polynomial import Shape, geometric_sums
+from qdescent.quantum.algorithms.sharpening import SUBNORMALISATION
+from qdescent.resources.ways.segment_polynomial import geometric_sums
 
-SUBNORMALISATION = 0.98  # of a circuit's polynomials, as solvers/ has it
 _MODES = 65  # of the window, among which F_0 is shared out
 _TIMES = 48  # lengths of u_t that the shares are held to
 _FITS = 1e-2  # how far they may miss one of them

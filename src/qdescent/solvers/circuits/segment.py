@@ -11,10 +11,12 @@ import torch
 
 from qdescent._arrays import Floats, Ints
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification, amplified
+from qdescent.quantum.algorithms.bounded_polynomials import BoundedPolynomial
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import projector_phases
 from qdescent.quantum.algorithms.segment_transform import SegmentTransform
 from qdescent.quantum.algorithms.selected_sequence import SelectedSequence
+from qdescent.quantum.algorithms.sharpening import SUBNORMALISATION
 from qdescent.quantum.encodings.balanced import BalancedEncoding
 from qdescent.quantum.encodings.letters import LetterCoupling
 from qdescent.quantum.encodings.protocol import BlockEncoding
@@ -25,9 +27,7 @@ from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import rotation_tree
 from qdescent.quantum.tables.balanced import balanced_matrix, letter_tables
 from qdescent.solvers.circuits.run import CircuitRun, counted_run
-from qdescent.solvers.polynomials.bounded_polynomials import BoundedPolynomial
 from qdescent.solvers.polynomials.segment_plan import SegmentPlan
-from qdescent.solvers.polynomials.sharpened_start import SUBNORMALISATION
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from qdescent._arrays import Floats
-from qdescent.solvers.polynomials.bounded_polynomials import BoundedPolynomial
+from qdescent.quantum.algorithms.bounded_polynomials import BoundedPolynomial
 
 Halves = tuple[Floats, Floats]
 

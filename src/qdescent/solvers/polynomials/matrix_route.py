@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qdescent._arrays import Floats
+from qdescent.quantum.algorithms.sharpening import SUBNORMALISATION
 from qdescent.solvers.polynomials.applied_polynomials import Halves, transform
 from qdescent.solvers.polynomials.segment_plan import SegmentPlan
-from qdescent.solvers.polynomials.sharpened_start import SUBNORMALISATION
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,8 +19,9 @@ from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.polynomial_terms import to_scipy
 from qdescent.linalg.spectra.lanczos import lanczos
+from qdescent.quantum.algorithms.bounded_polynomials import BoundedPolynomial
+from qdescent.quantum.algorithms.power_sums import powers
 from qdescent.solvers.encodings import EncodingPlan, MatrixEncoding
-from qdescent.solvers.polynomials.bounded_polynomials import BoundedPolynomial, powers
 
 LARGEST_DENSE = 2048  # eigenvalues of so many weights take seconds
 SHIFTS = 4  # beyond the least diagonal entry, to the middle of the diagonal

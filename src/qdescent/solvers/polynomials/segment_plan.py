@@ -15,10 +15,11 @@ import numpy as np
 import scipy.sparse as sparse
 
 from qdescent._arrays import Floats
+from qdescent.quantum.algorithms.bounded_polynomials import BoundedPolynomial
+from qdescent.quantum.algorithms.node_polynomials import weighed
 from qdescent.solvers.encodings import EncodingPlan
-from qdescent.solvers.polynomials.bounded_polynomials import BoundedPolynomial
 from qdescent.solvers.polynomials.segment_parts import EXACT_POINTS, LARGEST_DENSE
-from qdescent.solvers.polynomials.sharpened_start import SUBNORMALISATION, SharpenedStart
+from qdescent.solvers.polynomials.sharpened_start import SharpenedStart
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,15 +111,10 @@ class SegmentPlan:
         """What u_1 and each node weigh in the sum: the bounds of their polynomials. Of order 2 the
         second copy of u_1's branch is asked for f, of which f' has the overlap.
         """
-        scale, length = SUBNORMALISATION, self.start.length
         kept = self.start.overlap if self.inner else 1.0
-        return np.array(
-            [length * self.first.norm / (scale * kept)]
-            + [
-                self.coupling_norm * (length * b.norm) ** 2 * a.norm / scale**3
-                for b, a in zip(self.inner, self.outer, strict=True)
-            ]
-        )
+        first, node = weighed(self.start.length, kept, self.coupling_norm)
+        pairs = zip(self.inner, self.outer, strict=True)
+        return np.array([first * self.first.norm, *(node * b.norm**2 * a.norm for b, a in pairs)])
 
     @property
     def attenuation(self) -> float:

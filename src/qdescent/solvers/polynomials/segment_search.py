@@ -14,14 +14,14 @@ import scipy.sparse as sparse
 from qdescent._arrays import Floats
 from qdescent._checks import argument_error
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.algorithms.rounds import rounds_needed
-from qdescent.quantum.algorithms.sharpening import WASTED, WORTH, cheapest_place, floor_at
+from qdescent.quantum.algorithms.bounded_polynomials import bounded
+from qdescent.quantum.algorithms.node_polynomials import NodeSums, choose_nodes, weighed
+from qdescent.quantum.algorithms.rounds import runs_needed
+from qdescent.quantum.algorithms.sharpening import WORTH, cheapest_place, floor_at, is_wasted
 from qdescent.quantum.tables.balanced import PAIRS_UP_TO
 from qdescent.quantum.tables.perron import absolute_norm
 from qdescent.solvers.encodings import MatrixEncoding
-from qdescent.solvers.polynomials.bounded_polynomials import bounded
 from qdescent.solvers.polynomials.matrix_route import apply_plan
-from qdescent.solvers.polynomials.node_polynomials import choose_nodes, node_polynomials
 from qdescent.solvers.polynomials.segment_parts import (
     LARGEST_DENSE,
     best_shift,
@@ -78,7 +78,7 @@ def plan_segment(
             plans.append(_planned(asked, end))
         tops = (priced.plan.shift + priced.plan.alpha for priced in plans)
         beyond = max(tops, default=math.inf) - window[1]
-        if steps * beyond <= math.log(WASTED):
+        if not is_wasted(steps, beyond):
             break
     if not plans:
         must = "leave polynomials of F_1 within floats (its moduli allow too much: take fewer)"
@@ -113,8 +113,8 @@ class _Priced:
 def _priced(plan: SegmentPlan, epsilon: float, length: float) -> _Priced:
     """Repeated, or amplified, whichever takes fewer queries; `length` is ||u_T|| over ||F_0||."""
     probability = min(1.0, length / plan.attenuation) ** 2
-    runs = min(1 / probability, 2 * rounds_needed(probability) + 1)
-    return _Priced(plan, (plan.error > epsilon * plan.least, plan.queries * runs))
+    cost = plan.queries * runs_needed(probability)
+    return _Priced(plan, (plan.error > epsilon * plan.least, cost))
 
 
 def _planned(asked: _Asked, end: tuple[float, float] | None) -> _Priced:
@@ -140,7 +140,7 @@ def _planned(asked: _Asked, end: tuple[float, float] | None) -> _Priced:
         steps, asked.length, start, window, shift, encoded, matrix, first, (), (), 0,
         coupling, 0.0, least, first.error, True,
     )  # fmt: skip
-    nodes = None
+    sums = None
     if coupling is not None:
         size = float(sparse.linalg.norm(coupling))
         points = points_of(step, window)
@@ -149,24 +149,25 @@ def _planned(asked: _Asked, end: tuple[float, float] | None) -> _Priced:
         norm = absolute_norm(letters_of(coupling) if by_letters else abs(coupling)).alpha
         resolved = missed * size <= allowed / 2
         plan = replace(
-            plan, nodes=count, coupling_norm=norm, by_letters=by_letters, resolved=resolved
+            plan, nodes=count, coupling_norm=norm, by_letters=by_letters, resolved=resolved,
+            error=missed * size,
+        )  # fmt: skip
+        sums = NodeSums(
+            rule, steps, shift, encoded.alpha, points, end, allowed, allowed / 2 / min(norm, size)
         )
-        nodes = rule, points, missed * size, min(norm, size)
 
-    def at(place: int, known: SegmentPlan | None = None) -> SegmentPlan:
+    def at(place: int) -> SegmentPlan:
         floor = floor_at(place)
         start = sharpened(matrix, encoded.alpha, asked.start, floor)
-        first = bounded(ones, shift, encoded.alpha, allowed / start.length, end, floor)
-        found = replace(plan, start=start, first=first, error=start.length * first.error)
-        if nodes is None:
-            return found
-        rule, points, missed, norm = nodes
-        inner, outer, off = node_polynomials(
-            rule, steps, shift, encoded.alpha, points, allowed / 2 / norm, end, floor,
-            start.length, known.outer if known else (),
-        )  # fmt: skip
-        error = found.error + missed + off * norm
-        return replace(found, inner=inner, outer=outer, error=error)
+        if sums is None:
+            p = bounded(ones, shift, encoded.alpha, allowed / start.length, end, floor)
+            return replace(plan, start=start, first=p, error=start.length * p.error)
+        shares = weighed(start.length, start.overlap, norm)
+        found = sums.cheapest(floor, start.length, start.queries, shares)
+        error = plan.error + start.length * found.first.error + found.off * min(norm, size)
+        return replace(
+            plan, start=start, first=found.first, inner=found.inner, outer=found.outer, error=error
+        )
 
     plain = at(0)
     if plain.attenuation >= MOST_ATTENUATION:
@@ -175,4 +176,4 @@ def _planned(asked: _Asked, end: tuple[float, float] | None) -> _Priced:
     length = float(np.linalg.norm(applied.value))
     if plain.first.norm < WORTH * applied.first_length:
         return _priced(plain, asked.epsilon, length)
-    return cheapest_place(lambda place: _priced(at(place, plain), asked.epsilon, length))
+    return cheapest_place(lambda place: _priced(at(place), asked.epsilon, length))

@@ -17,9 +17,7 @@ import scipy.sparse as sparse
 
 from qdescent._arrays import Floats
 from qdescent.quantum.algorithms.rounds import rounds_needed
-
-# max |p| of a circuit's polynomials: nearer to 1 the angles need more points of the transform
-SUBNORMALISATION = 0.98
+from qdescent.quantum.algorithms.sharpening import SUBNORMALISATION
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,13 +24,13 @@ from qdescent._checks import (
 )
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.quantum.algorithms.node_polynomials import MOST_NODES
 from qdescent.quantum.algorithms.rounds import rounds_needed
 from qdescent.rows import names
 from qdescent.rows.collection import Rows
 from qdescent.solvers.circuit import Circuit, check_circuit
 from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding
 from qdescent.solvers.polynomials.matrix_route import Applied, apply_plan
-from qdescent.solvers.polynomials.node_polynomials import MOST_NODES
 from qdescent.solvers.polynomials.segment_plan import SegmentPlan
 from qdescent.solvers.polynomials.segment_search import plan_segment
 from qdescent.solvers.segment.circuit_route import simulate

@@ -5,14 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from qdescent.solvers.polynomials.bounded_polynomials import (
+from qdescent.quantum.algorithms.bounded_polynomials import (
     BoundedPolynomial,
     bounded,
-    chebyshev_series,
     cut,
-    powers,
     supremum,
 )
+from qdescent.quantum.algorithms.power_sums import PowerSums, powers
 
 GRID = np.linspace(-1, 1, 4001)
 
@@ -28,7 +27,7 @@ def mean_of_powers(y, steps):
 @pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (0.8, 0.2), (0.3, 0.75)])
 @pytest.mark.parametrize("steps", [1, 2, 7, 300])
 def test_the_series_is_the_sum_and_positive(shift, scale, steps):
-    c = chebyshev_series(np.full((1, steps), 1 / steps), shift, scale)[0]
+    c = PowerSums(np.full((1, steps), 1 / steps), shift, scale).series[0]
     whole = BoundedPolynomial(c, 0.0)
     exact = mean_of_powers(shift + scale * GRID, steps)
     np.testing.assert_allclose(whole(GRID), exact, atol=1e-12 * exact.max())
@@ -40,7 +39,7 @@ def test_the_series_is_the_sum_and_positive(shift, scale, steps):
 @pytest.mark.parametrize("steps", [5, 64, 1000])
 def test_a_cut_is_off_by_at_most_its_error_and_bounded(steps, tolerance):
     shift, scale = 0.4, 0.6
-    c = chebyshev_series(np.full((1, steps), 1 / steps), shift, scale)[0]
+    c = PowerSums(np.full((1, steps), 1 / steps), shift, scale).series[0]
     p = cut(c, tolerance)
     off = np.abs(p(GRID) - mean_of_powers(shift + scale * GRID, steps)).max()
     assert off - 1e-13 <= p.error <= tolerance  # the closed form cancels near 1
@@ -59,7 +58,7 @@ def test_the_degree_grows_as_the_root_of_the_moves():
     degrees = {}
     for steps in (64, 256, 1024):
         for shift in (0.0, 0.8):
-            c = chebyshev_series(np.full((1, steps), 1 / steps), shift, 1 - shift)[0]
+            c = PowerSums(np.full((1, steps), 1 / steps), shift, 1 - shift).series[0]
             degrees[steps, shift] = cut(c, 1e-4).degree
     for shift in (0.0, 0.8):
         slope = math.log(degrees[1024, shift] / degrees[64, shift]) / math.log(16)
