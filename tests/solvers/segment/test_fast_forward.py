@@ -3,6 +3,7 @@
 import re
 import weakref
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, mse_loss
@@ -355,3 +356,71 @@ def test_a_segment_whose_first_term_overflows_is_told_without_a_warning(recwarn)
     assert not recwarn.list
     with pytest.raises(qd.ArgumentError, match="but is 50: its terms overflow"):
         qd.series_descent(task, space, order=3, steps=200, learning_rate=50.0)
+
+
+class Bowl(torch.nn.Module):
+    """The weights themselves, d of them: their loss has curvatures of .7 to 1, and a cubic part."""
+
+    def __init__(self, d):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.zeros(d, dtype=torch.float64))
+
+    def forward(self, x):
+        return self.w.expand(len(x), -1)
+
+
+def bowl(d):
+    h = torch.linspace(1.0, 0.7, d, dtype=torch.float64)
+
+    def loss(w, y):
+        sides = 0.5 * h * (w - 0.3) ** 2 + 0.1 * (w - 0.3) ** 3
+        return (sides + 0.05 * w.sum(1, keepdim=True) ** 3).sum(1).mean()
+
+    network = Bowl(d)
+    data = torch.zeros(2, 1, dtype=torch.float64)
+    return qd.Task(network, loss, (data, data)), qd.ParameterSpace(network)
+
+
+@pytest.mark.parametrize("counted", [np.inf, 2.0])
+def test_a_term_that_nearly_vanishes_hides_no_error(counted, monkeypatch):
+    monkeypatch.setattr(reduced_descent, "CANCELLED", counted)
+    task, space = bowl(3)
+    given = {"order": 2, "momentum": 0.9, "check": False}
+    found = fast_forward(task, space, 30, 0.5, tolerance=1e-3, **given)
+    off = distance(found, qd.series_descent(task, space, 2, 30, 0.5, momentum=0.9, check=False))
+    assert (off <= found.error <= 1e-3) == (counted == 2)  # planted: of the end alone
+
+
+@pytest.mark.slow
+def test_terms_that_swing_through_zero_hide_no_error(monkeypatch):
+    """With momentum u_2 may nearly vanish at the end; what its nodes leave does not with it."""
+
+    def share_above(count):
+        held = []
+        for seed in range(count):
+            draw = np.random.default_rng(seed)
+            given = {"momentum": (0.9, 0.95, 0.8, 0.97)[seed % 4], "check": False}
+            steps, rate, order = int(draw.integers(10, 60)), draw.uniform(0.05, 1), 2 + seed % 2
+            task, space = bowl(1 + seed % 4)
+            found = fast_forward(task, space, steps, rate, order, tolerance=1e-3, **given)
+            if found.status in (FastForwardStatus.REACHED, FastForwardStatus.DEARER):
+                series = qd.series_descent(task, space, order, steps, rate, **given)
+                held.append(distance(found, series) <= 1.2 * found.error + 1e-12)
+        assert len(held) > count / 2
+        return np.mean(held)
+
+    assert share_above(24) == 1
+    monkeypatch.setattr(reduced_descent, "CANCELLED", np.inf)  # planted: of the end alone
+    assert share_above(24) < 0.7
+
+
+def test_the_tolerance_is_that_of_the_end_and_a_shorter_segment_has_its_own():
+    task, space = bowl(3)
+    given = {"learning_rate": 0.3, "order": 2, "momentum": 0.97, "check": False}
+    whole = fast_forward(task, space, 40, tolerance=1e-3, every_step=True, **given)
+    series = {t: qd.series_descent(task, space, steps=t, **given) for t in (5, 40)}
+    assert distance(whole, series[40]) <= whole.error <= 1e-3
+    early = float((whole.after(5)[0].sum(0) - series[5].value).norm() / series[5].value.norm())
+    assert early > 0.01  # as its docstring says
+    found = fast_forward(task, space, 5, tolerance=1e-3, **given)
+    assert distance(found, series[5]) <= found.error <= 1e-3
