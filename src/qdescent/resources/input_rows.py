@@ -7,6 +7,7 @@ import math
 from qdescent._evidence import Evidence, Row, Value
 from qdescent.linalg.spectra.needed_entries import needed_entries
 from qdescent.resources.round_spec import RoundSpec
+from qdescent.resources.spec_fields import word_of
 from qdescent.rows import names
 
 
@@ -32,22 +33,25 @@ def input_rows(spec: RoundSpec) -> list[Row]:
             "logical/padding",
             history.padding,
             "steps",
-            Evidence.ASSUMED if spec.norms is None or spec.kappa else Evidence.MODELLED,
+            Evidence.MODELLED
+            if spec.kappa is None and spec.padding is None
+            else word_of(spec.known, "padding"),
             history.padding_source,
         ),
         Row(names.LEDGER_KAPPA, history.kappa, "1", history.kappa_evidence, history.kappa_source),
     ]
-    if spec.norms is not None:
-        plain, given = spec.plain_history, spec.norms
+    if spec.kappa is None:  # of a kappa that was given nobody knows the unit
+        plain = spec.plain_history
         rows += [
             Row(names.LEDGER_PLAIN_KAPPA, plain.kappa, "1", plain.kappa_evidence,
                 plain.kappa_source),
             modelled("logical/scale", history.scale, "1", "gamma of fewest queries"),
-            *(
-                Row(f"logical/norm_F_{k}", norm, "1", spec.norms_evidence, spec.norms_source)
-                for k, norm in enumerate((given.constant, given.linear, *given.higher))
-            ),
         ]  # fmt: skip
+    if (given := spec.norms) is not None:
+        rows += [
+            Row(f"logical/norm_F_{k}", norm, "1", spec.norms_evidence, spec.norms_source)
+            for k, norm in enumerate((given.constant, given.linear, *given.higher))
+        ]
     if spec.learning_rate is not None:
         rows.append(said(spec, "learning_rate", "1", "argument `learning_rate`"))
         for name in ("lambda_min", "lambda_max"):

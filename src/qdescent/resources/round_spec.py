@@ -260,12 +260,13 @@ class RoundSpec:
                 raise self._diverging() from None
         assert self.kappa is not None
         kappa = self.kappa if scale is None or self.plain_kappa is None else self.plain_kappa
+        unsaid = "argument `padding`" if self.padding else "none"
         return History(
             kappa=kappa,
             kappa_evidence=self.kappa_evidence,
             kappa_source=self.kappa_source,
             padding=self.padding or 0,
-            padding_source="argument `padding`" if self.padding else "none",
+            padding_source=self.known.get("padding", (None, unsaid))[1],
             success=success,
         )
 

@@ -40,7 +40,8 @@ Known = Mapping[str, tuple[Evidence, str]]
 # whose word and source `known` says; the others have fields of their own
 SAID = (
     "n", "parameters", "order", "steps", "batch", "forward_macs", "learning_rate",
-    "alpha_over_norm", "epsilon", "grams", "shots",
+    "alpha_over_norm", "epsilon", "grams", "shots", "padding",
+    "masked_macs",
 )  # fmt: skip
 
 

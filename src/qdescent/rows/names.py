@@ -9,7 +9,7 @@ LEDGER = "ledger/"  # what one round costs at the network's own size
 WAYS = "ways/"  # the ways to one answer of a small map, beside each other
 REFUSED = "refused/"  # what has no meaning on an instance, and why
 OTHER_SOLVERS = "model/"  # what they would take for the same circuit
-PRICED = "priced/"  # of a circuit that was run: what `price` takes of it
+PRICED = "priced/"  # of a run or a circuit: the round that `price` takes of it
 
 # What a solve takes (`Solution.cost`, `Conditioning.rows`); in a record they stand under CIRCUIT.
 ALPHA = "alpha"

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +22,9 @@ from qdescent._evidence import Evidence
 from qdescent._random import named_generator
 from qdescent.carleman.majorant import history_kappa_bound
 from qdescent.cli import app
-from qdescent.experiment.estimate.inputs import round_of
+from qdescent.experiment.estimate.price import price
+from qdescent.experiment.estimate.priced_round import priced_of
+from qdescent.experiment.estimate.recorded import round_rows
 from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.experiment.progress import Silent
 from qdescent.experiment.run import curvature
@@ -38,6 +41,8 @@ from qdescent.linalg.map_norms import MapNorms
 from qdescent.report.files import read_weights
 from qdescent.report.record import is_complete, read_record
 from qdescent.report.reservation import next_directory
+from qdescent.resources.input_rows import input_rows
+from qdescent.rows.collection import Rows
 
 SMALL = Settings(
     epochs=2,
@@ -145,7 +150,7 @@ def test_the_ledger_is_of_what_the_run_measured(whole):
     """kappa is the majorant's of the norms on record, at the padding and in the unit on record; a
     setting of s is an assumption.
     """
-    record, directory = whole
+    record, _ = whole
     row, at = record.rows.__getitem__, record.rows.number
     low, high = row("norms/extremes").curve
     eta = SMALL.learning_rate
@@ -162,17 +167,115 @@ def test_the_ledger_is_of_what_the_run_measured(whole):
     s = row("ledger/logical/sparsity")
     assert s.value == round(at("sparsity/carrying_99_percent/mean"))
     assert s.evidence is Evidence.MEASURED
-    again = round_of(EstimateSettings(from_=str(directory)))
-    assert (again.kappa, again.padding, again.sparsity) == (
-        at("ledger/logical/kappa"), padding, s.value,
-    )  # fmt: skip
-    assert again.plain_history.kappa == at("ledger/logical/kappa_in_units_of_1") > again.kappa
-    longer = round_of(EstimateSettings(from_=str(directory), steps=20))
-    assert longer.kappa is None  # another round's kappa follows from the norms
-    assert longer.history.kappa > again.kappa
     network = SimpleNamespace(space=SimpleNamespace(n=5))
     given, _ = measured_sparsity(replace(SMALL, sparsity=10), network, 2, 6, lambda: None)
     assert (given.entries, given.evidence) == (5, Evidence.ASSUMED)
+
+
+def untrue(said, own, where):
+    """Rows of a run's ledger that its price does not have, or has otherwise."""
+    return [
+        row.name
+        for row in own
+        if row.name not in said
+        or (said[row.name].value, said[row.name].evidence, said[row.name].source.replace(where, ""))
+        != (row.value, row.evidence, row.source)
+    ]
+
+
+def test_the_price_of_a_run_says_what_its_own_ledger_says(whole):
+    """Row by row, value, word and source, all of them: no row is left out of the comparison."""
+    record, _ = whole
+    where = f"{record.name}: "
+    own = [replace(row, name=row.name.removeprefix("ledger/"))
+           for row in record.rows if row.name.startswith("ledger/")]  # fmt: skip
+    assert untrue(price(record, region=True).rows, own, where) == []
+    # planted: a round without the multiply-adds that were counted, or without its displacements
+    for name, row in (("masked_macs", "classical/kept_flops"),
+                      ("gram/", "logical/success_probability")):  # fmt: skip
+        rest = Rows(each for each in record.rows if not each.name.startswith(f"priced/{name}"))
+        assert row in untrue(price(replace(record, rows=rest), region=True).rows, own, where)
+    # and every row of the round is one without which it is another, or none at all
+    spec, at = priced_of(EstimateSettings(), record)[0], "priced/"
+    usual = {
+        f"{at}{each.name}" for each in fields(spec) if getattr(spec, each.name) == each.default
+    }
+    for name in [row.name for row in record.rows if row.name.startswith(at)]:
+        rest = Rows(each for each in record.rows if each.name != name)
+        with suppress(ArgumentError):
+            left = priced_of(EstimateSettings(), replace(record, rows=rest))[0]
+            assert (left == spec) == (name in usual), name
+
+
+# what a flag of another value leaves of a run's round: all but these
+MOVED = {
+    "steps": ("steps", "known", "grams"),
+    "learning_rate": ("learning_rate", "known", "grams", "norms", "norms_source"),
+    "order": ("order", "known", "grams", "norms_source"),
+    "lambda_max": ("lambda_max", "spectrum_evidence", "spectrum_source", "grams", "norms",
+                   "norms_evidence", "norms_source"),
+    "second_norm": ("grams", "norms", "norms_evidence", "norms_source"),
+    "n": ("n", "known", "grams", "masked_macs", "norms_evidence", "norms_source",
+          "spectrum_evidence", "spectrum_source", "sparsity_evidence", "sparsity_source"),
+    "parameters": ("parameters", "known", "masked_macs"),
+    "forward_macs": ("forward_macs", "known", "masked_macs"),
+    "kappa": ("kappa", "kappa_source"),
+    "padding": ("padding",), "batch": ("batch", "known"), "epsilon": ("epsilon",),
+    "sparsity": ("sparsity", "sparsity_evidence", "sparsity_source"),
+    "success_probability": ("success_probability", "success_source"),
+    "readout_error": ("shots", "readout_error"), "largest": ("largest",),
+}  # fmt: skip
+OTHER = {"learning_rate": 0.03, "lambda_max": 150.0, "second_norm": 1.0, "n": 2000, "kappa": 50.0,
+         "parameters": 30_000, "forward_macs": 10**6, "epsilon": 1e-4, "readout_error": 0.1,
+         "success_probability": 0.5, "order": 1}  # fmt: skip
+
+
+def test_a_flag_moves_what_follows_from_it_and_nothing_else(whole):
+    record, _ = whole
+    own = priced_of(EstimateSettings(), record)[0]
+    for flag, moved in MOVED.items():
+        other = priced_of(EstimateSettings(**{flag: OTHER.get(flag, 7)}), record)[0]
+        found = {each.name for each in fields(own)
+                 if getattr(own, each.name) != getattr(other, each.name)}  # fmt: skip
+        assert found == set(moved), flag
+        assert not (other.masked_macs and "masked_macs" in moved)
+    # a flag that says what the run had is an assumption of the same round
+    same = priced_of(EstimateSettings(steps=SMALL.segment, order=SMALL.order), record)[0]
+    assert (same.known["steps"][0], same.grams) == (Evidence.ASSUMED, own.grams)
+    # of another round kappa follows from the norms, and from the rate's own
+    longer = priced_of(EstimateSettings(steps=20), record)[0]
+    assert longer.history.kappa > own.history.kappa
+    assert longer.history.success[1] is Evidence.MODELLED
+    faster = priced_of(EstimateSettings(learning_rate=0.1), record)[0]
+    low, high = record.rows["norms/extremes"].curve
+    assert faster.norms.linear == pytest.approx(max(abs(1 - 0.1 * low), abs(1 - 0.1 * high)))
+    # one of another n has nothing bounded
+    assert priced_of(EstimateSettings(n=2000), record)[0].history.kappa_evidence == "modelled"
+    rows = {row.name: row for row in input_rows(priced_of(EstimateSettings(kappa=50.0), record)[0])}
+    # beside a kappa that is set nothing of the one that the norms bound, and no unit
+    for name in ("logical/padding", "logical/success_probability"):
+        assert rows[name].evidence is Evidence.ASSUMED, name
+    assert not {"logical/scale", "logical/kappa_in_units_of_1"} & set(rows)
+
+
+def test_a_modelled_kappa_of_another_round_is_held_and_said_to_be(whole):
+    """Without norms on record nothing says what another round has."""
+    record, _ = whole
+    model = replace(priced_of(EstimateSettings(), record)[0], norms=None, grams=None, kappa=50.0,
+                    padding=3, kappa_evidence=Evidence.MODELLED, success_probability=0.25,
+                    success_evidence=Evidence.EXACT)  # fmt: skip
+    rows = [row for row in record.rows if not row.name.startswith(("priced/", "norms/"))]
+    poor = replace(record, rows=Rows([*rows, *round_rows(model)]))
+    longer = priced_of(EstimateSettings(steps=20), poor)[0]
+    assert (longer.kappa, longer.padding, longer.success_probability) == (50.0, 3, 0.25)
+    assert longer.success_evidence is Evidence.MODELLED
+    assert "of T = 3, order 2, padding 3, held" in longer.kappa_source
+    # with the norms on record the other round has its own
+    rich = replace(record, rows=Rows(
+        [*(row for row in record.rows if not row.name.startswith("priced/")), *round_rows(model)]
+    ))  # fmt: skip
+    assert priced_of(EstimateSettings(steps=20), rich)[0].kappa is None
+    assert priced_of(EstimateSettings(), rich)[0].kappa == 50.0
 
 
 @pytest.mark.parametrize("missing", ["order", "reach"])
@@ -187,7 +290,7 @@ def test_where_no_bound_serves_kappa_is_modelled(missing):
     dear = MapNorms(constant=1.0, linear=99.0, higher=(1e6,))
     model = {"kappa": 50.0, "padding": 0, "kappa_evidence": Evidence.MODELLED}
     known = [{"norms": dear}, model] if missing == "reach" else [model]
-    assert _first_in_reach(plain, known).rows.number("logical/kappa") == 50.0
+    assert _first_in_reach(plain, known)[1].rows.number("logical/kappa") == 50.0
 
 
 STORED = Path(__file__).parent / "small_run_rows.json"  # name: unit, evidence, value

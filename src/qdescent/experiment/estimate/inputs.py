@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from qdescent._checks import ArgumentError, argument_error
 from qdescent._evidence import Evidence, Row, derived
+from qdescent.experiment.estimate.found import (
+    Found,
+    ends_of_norms,
+    higher_of,
+    norms_of,
+    row_of,
+    spectrum_of,
+)
 from qdescent.experiment.estimate.settings import EstimateSettings
-from qdescent.linalg.map_norms import descent_norms
 from qdescent.report.record import Record, installed_versions, read_record
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.rows import names
@@ -29,48 +36,15 @@ PARAMETERS_OF_N, MACS_OF_P = 10, 9
 DEFAULT = "default, of the network of 7 million weights that was measured"
 DEFAULT_SPARSITY = "default, the paper's wish"
 MACS = "9 P, as of a smooth ResNet-18 on images of 28 x 28"
-SET_DEGREE = 2  # of the norms that settings have; a record may have more
+# what the multiply-adds of kept weights follow from
+COUNTED = ("parameters", "n", "forward_macs")
 
-# in a record: what each input may be called, the first that is there
-ROWS: dict[str, tuple[str, ...]] = {
-    "n": (names.NETWORK_KEPT, names.LEDGER + names.LEDGER_N),
-    "parameters": (names.NETWORK_PARAMETERS,),
-    "order": (names.ledger_input("order"),),
-    "steps": (names.ledger_input("steps"),),
-    "padding": (names.ledger_input("padding"),),
-    "kappa": (names.LEDGER + names.LEDGER_KAPPA,),
-    "plain_kappa": (names.LEDGER + names.LEDGER_PLAIN_KAPPA,),
-    "success_probability": (names.ledger_input("success_probability"),),
-    "learning_rate": (names.SETTING_LEARNING_RATE, names.ledger_input("learning_rate")),
-    "gradient_norm": (names.NORM_OF_GRADIENT,),
-    "second_norm": (names.NORM_OF_SECOND,),
-    "lambda_min": (names.during("before", names.LAMBDA_MIN), names.LAMBDA_MIN,
-                   names.ledger_input("lambda_min")),
-    "lambda_max": (names.during("before", names.LAMBDA_MAX), names.LAMBDA_MAX,
-                   names.ledger_input("lambda_max")),
-    "sparsity": (names.row_entries(names.CARRYING_99_PERCENT, "mean"),
-                 names.LEDGER + names.LEDGER_SPARSITY),
-    "batch": (names.ledger_input("batch"),),
-    "forward_macs": (names.ledger_input("forward_macs"),),
-    "alpha_over_norm": (names.ledger_input("alpha_over_norm"),),
-    "shots": (names.ledger_input("shots"),),
-}  # fmt: skip
 READ = ("readout", "readout_error", "shots", "largest")
 SAMPLING = "sampling"
 WHOLE = ("n", "parameters", "order", "steps", "padding", "sparsity", "batch", "forward_macs")
 
 
-@dataclass(frozen=True)
-class Found:
-    """A value, and how it is known."""
-
-    value: Any
-    evidence: Evidence
-    source: str
-
-
 ALONE = Found(1, Evidence.ASSUMED, "1, of which the ends of a spectrum say all")
-UNIT = Found(1.0, Evidence.EXACT, "||F_0|| as the unit")
 
 
 def round_of(settings: EstimateSettings, record: Record | None = None) -> RoundSpec:
@@ -92,7 +66,7 @@ def round_of(settings: EstimateSettings, record: Record | None = None) -> RoundS
         given = getattr(settings, name)
         if given is not None:
             return Found(given, Evidence.ASSUMED, f"setting `{name}`")
-        row = None if record is None or name in of_other_round else _row(record, name)
+        row = None if record is None or name in of_other_round else row_of(record, name)
         if name == "sparsity" and record is not None:
             row = _needed_of_all(record) or row
         if row is not None:
@@ -135,9 +109,6 @@ def round_of(settings: EstimateSettings, record: Record | None = None) -> RoundS
     # the ends of a spectrum alone say all of order 1, in units of F_0
     found["order"] = (alone and find("order", lambda: ALONE)) or standard("order")
     order = found["order"].value
-    # beside a kappa of the record, its own in units of 1
-    own_kappa = record is not None and settings.kappa is None and not of_other_round
-    unscaled = _row(record, "plain_kappa") if own_kappa else None  # type: ignore[arg-type]
     padding = find("padding", lambda: None)
     success = find("success_probability", lambda: None)
     found |= {"parameters": parameters, "forward_macs": macs}
@@ -145,14 +116,21 @@ def round_of(settings: EstimateSettings, record: Record | None = None) -> RoundS
         **{name: each.value for name, each in found.items()},
         "known": {
             name: (each.evidence, each.source)
-            for name, each in {**found, "learning_rate": rate}.items()
+            for name, each in {**found, "learning_rate": rate, "padding": padding}.items()
+            if each is not None
         },
         **_sparse(sparsity, n),
         **({} if record is None else _needed(record, n)),
-        **_spectral(rate, ends),
-        **_normed(rate, norms, ends, kappa, order, _higher(settings, record)),
+        **spectrum_of(rate, ends),
+        **norms_of(
+            rate,
+            norms,
+            ends_of_norms(settings, record, ends),
+            kappa,
+            order,
+            higher_of(settings, record),
+        ),
         **_known("kappa", kappa),
-        **({} if unscaled is None else {"plain_kappa": unscaled.number}),
         **({"padding": padding.value} if padding is not None else {}),
         **_known("success", success, "success_probability"),
         "coupling_sparsity": settings.coupling_sparsity,
@@ -160,8 +138,10 @@ def round_of(settings: EstimateSettings, record: Record | None = None) -> RoundS
     }
     for name in ("alpha_over_norm", "epsilon"):
         given[name] = getattr(settings, name)
+    if record is not None:
+        given["masked_macs"] = _masked(record, parameters.value, n, macs.value)
     read = read_of(settings)
-    taken = None if record is None else _row(record, "shots")
+    taken = None if record is None else row_of(record, "shots")
     # those of the run, where nothing else is said of how well its u_T is read
     if taken and read["readout"] == SAMPLING and not {"shots", "readout_error"} & set(read):
         read["shots"] = max(1, round(taken.number))
@@ -182,12 +162,12 @@ def _of_other_round(settings: EstimateSettings, record: Record) -> tuple[str, ..
     """
     moved = any(
         getattr(settings, name) is not None
-        and (row := _row(record, name)) is not None
+        and (row := row_of(record, name)) is not None
         and getattr(settings, name) != row.number
         for name in ("order", "steps", "learning_rate")
     )
     known = all(
-        getattr(settings, name) is not None or _row(record, name) is not None
+        getattr(settings, name) is not None or row_of(record, name) is not None
         for name in (*NORMS, *SPECTRUM)
     )
     return ("kappa", "padding", "success_probability") if moved and known else ()
@@ -218,37 +198,26 @@ def read_run(directory: str | os.PathLike[str], name: str) -> Record:
     return record
 
 
-def _row(record: Record, name: str) -> Row | None:
-    for place in ROWS.get(name, ()):
-        if place in record.rows:
-            row = record.rows[place]
-            if isinstance(row.value, (int, float)) and not isinstance(row.value, bool):
-                return row
-    return None
+def _masked(record: Record, *sizes: int) -> int | None:
+    """Multiply-adds of the kept weights, as a ledger of these sizes has counted them."""
+    rows = record.rows
+    own = [row_of(record, name) for name in COUNTED]
+    dense, kept = (f"{names.LEDGER}classical/{name}_flops" for name in ("dense", "kept"))
+    if None in own or dense not in rows or kept not in rows or not rows.number(dense):
+        return None
+    same = all(row.number == size for row, size in zip(own, sizes, strict=True) if row is not None)
+    return round(sizes[-1] * rows.number(kept) / rows.number(dense)) if same else None
 
 
 def _needed_of_all(record: Record) -> Row | None:
     """The entries a row that a segment needs, where all kept weights were looked at."""
     rows = record.rows
-    kept = _row(record, "n")
+    kept = row_of(record, "n")
     if names.NEEDED_FOR_1_PERCENT not in rows or names.NEEDED_WEIGHTS not in rows or kept is None:
         return None
     found = rows[names.NEEDED_FOR_1_PERCENT]
     whole = rows.number(names.NEEDED_WEIGHTS) == kept.number and math.isfinite(found.number)
     return replace(found, value=math.ceil(found.number)) if whole else None
-
-
-def _higher(settings: EstimateSettings, record: Record | None) -> list[Found]:
-    """||F_3||, ||F_4||, ... at eta = 1 as far as the run has them; beside an ||F_2|| that was set
-    none, for they belong to another map.
-    """
-    found: list[Found] = []
-    if record is None or settings.second_norm is not None:
-        return found
-    while (name := f"{names.NORMS_AT_1}{SET_DEGREE + 1 + len(found)}") in record.rows:
-        row = record.rows[name]
-        found.append(Found(row.number, row.evidence, f"{record.name}: {row.source}"))
-    return found
 
 
 def _sparse(found: Found, n: int) -> dict[str, Any]:
@@ -275,57 +244,6 @@ def _needed(record: Record, n: int) -> dict[str, Any]:
         "needed_sparsity": min(row.number * n / of, float(n)),
         "needed_evidence": row.evidence if whole else derived(row.evidence, Evidence.MODELLED),
         "needed_source": f"{record.name}: {row.source}{scaled}",
-    }
-
-
-def _spectral(rate: Found, ends: Mapping[str, Found | None]) -> dict[str, Any]:
-    low, high = ends["lambda_min"], ends["lambda_max"]
-    if low is None or high is None:
-        return {}
-    return {
-        "learning_rate": rate.value,
-        "lambda_min": low.value,
-        "lambda_max": high.value,
-        "spectrum_evidence": max((low.evidence, high.evidence), key=list(Evidence).index),
-        "spectrum_source": low.source if low.source == high.source else
-        f"{low.source}; {high.source}",
-    }  # fmt: skip
-
-
-def _normed(
-    rate: Found, norms: Mapping[str, Found | None], ends: Mapping[str, Found | None],
-    kappa: Found | None, order: int, higher: list[Found],
-) -> dict[str, Any]:  # fmt: skip
-    """The norms of the map at this learning rate, where all of them are known."""
-    if order == 1 and kappa is None and None in norms.values():
-        # no F_2 stands in it, and F_0 sets the unit alone
-        norms = {"gradient_norm": norms["gradient_norm"] or UNIT}
-    parts = [*norms.values(), *ends.values()]
-    if any(part is None for part in parts):
-        if kappa is None:
-            must = "be given where a run has neither it nor the norms of its map"
-            raise argument_error("kappa", must, "missing")
-        return {}
-    found = {name: part for name, part in {**norms, **ends}.items() if part is not None}
-    extremes = [found[end].value for end in SPECTRUM]
-    second = [found["second_norm"].value] if "second_norm" in found else []
-    used = higher[: max(0, order - SET_DEGREE)]
-    degree = min(order, SET_DEGREE + len(used))
-    parts = [*found.values(), *used]
-    return {
-        "norms": descent_norms(
-            found["gradient_norm"].value,
-            extremes,
-            (*second, *(each.value for each in used)),
-            rate.value,
-        ),
-        # a bound only as far as norms are known
-        "norms_evidence": derived(
-            *(part.evidence for part in parts if part is not None),
-            *([Evidence.MODELLED] if order > degree else []),
-        ),
-        "norms_source": "; ".join(dict.fromkeys(part.source for part in parts if part is not None))
-        + (f"; F_{degree + 1} and higher left out" if order > degree else ""),
     }
 
 

@@ -15,8 +15,8 @@ from typing import Any
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.estimate.as_given import as_given
+from qdescent.experiment.estimate.priced_round import priced_of
 from qdescent.experiment.estimate.ranges import Range, ranges_of
-from qdescent.experiment.estimate.recorded import priced_of
 from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.experiment.estimate.sweep import COLUMNS, swept
 from qdescent.experiment.estimate.this_cpu import this_cpu

@@ -11,7 +11,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent.experiment.estimate.as_given import as_given
 from qdescent.experiment.estimate.counted import circuit_of
 from qdescent.experiment.estimate.inputs import read_run
-from qdescent.experiment.estimate.recorded import priced_of
+from qdescent.experiment.estimate.priced_round import priced_of
 from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.report.record import Record

@@ -1,15 +1,13 @@
-"""A circuit that was run, as rows of its record: what `price` takes of it, written and read."""
+"""The round that a run priced, or a circuit that was run, as rows of a record."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 from qdescent._checks import ArgumentError, argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
-from qdescent.experiment.estimate.inputs import READ, read_of, read_run, round_of
-from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.linalg.map_norms import MapNorms
 from qdescent.report.record import Record
 from qdescent.resources.counts.loads import Part
@@ -22,22 +20,24 @@ Circuit = tuple[RoundSpec, CountedCircuit]
 # fields of a round whose word and source are fields, too, by the name of these
 SAID = {
     "kappa": "kappa", "sparsity": "sparsity", "success_probability": "success",
-    "lambda_min": "spectrum", "lambda_max": "spectrum",
+    "lambda_min": "spectrum", "lambda_max": "spectrum", "needed_sparsity": "needed",
 }  # fmt: skip
-NUMBERS = (
-    "n", "parameters", "order", "steps", "padding", "batch", "forward_macs", "coupling_sparsity",
-    "learning_rate", "alpha_over_norm", "epsilon", *SAID,
+# whose word and source a round may be told, too
+KNOWN = (
+    "n", "parameters", "order", "steps", "batch", "forward_macs", "learning_rate",
+    "alpha_over_norm", "shots", "masked_macs",
 )  # fmt: skip
+NUMBERS = (
+    *KNOWN, *SAID, "padding", "coupling_sparsity", "epsilon", "readout_error",
+)  # fmt: skip
+UNTOLD = Evidence.ASSUMED, "no word and no source of its own"
+OF_CIRCUIT = Evidence.EXACT, "as the circuit was made"
 NORMS = ("constant", "linear", "higher", "powers", "drift")
 WORDS_OF_NORMS = "words_"
 GRAM = f"{names.PRICED}gram/"  # <u_j, u_k> of every step, j <= k
 AT, COUNT, NORM = names.PRICED, f"{names.PRICED}circuit/", f"{names.PRICED}norms/"
 REASON = f"{AT}refused"
 PARTS = ("query", "preparation")
-# what may be said beside a circuit that was run: how it is read, on which machine, what is asked
-BESIDE_CIRCUIT = (
-    *READ, "from_", "error_rate", "cycle_time_ns", "budget", "machine", "sweep", "card",
-)  # fmt: skip
 TEXTS = ("title", "loader", "encoding", "success_source")
 
 
@@ -51,10 +51,16 @@ def recorded(make: Callable[[], Circuit]) -> list[Row]:
         spec, circuit = make()
     except ArgumentError as error:
         return [Row(REASON, str(error), "", Evidence.EXACT, "what `price` would say")]
-    return [*_round_rows(spec), *_circuit_rows(circuit)]
+    return [*round_rows(spec, OF_CIRCUIT), *_circuit_rows(circuit)]
 
 
-def _round_rows(spec: RoundSpec) -> list[Row]:
+def round_rows(spec: RoundSpec, untold: tuple[Evidence, str] = UNTOLD) -> list[Row]:
+    """A round that reads by sampling, of one batch, as rows.
+
+    Args:
+        spec: the round.
+        untold: word and source of an input that has none of its own.
+    """
     rows = []
     for name in NUMBERS:
         value = getattr(spec, name)
@@ -63,7 +69,7 @@ def _round_rows(spec: RoundSpec) -> list[Row]:
         if name in SAID:
             word, source = (getattr(spec, f"{SAID[name]}_{end}") for end in ("evidence", "source"))
         else:
-            word, source = spec.known.get(name, (Evidence.EXACT, "as the circuit was made"))
+            word, source = spec.known.get(name, untold)
         rows.append(Row(f"{AT}{name}", value, "1", word, source))
     norms = spec.norms
     if norms is not None:
@@ -75,13 +81,11 @@ def _round_rows(spec: RoundSpec) -> list[Row]:
             if value is not None
         ]
     if spec.grams is not None:
+        word, source = spec.known.get("grams", UNTOLD)
         rows += [
-            Row(
-                f"{GRAM}{j}_{k}", tuple(each[j][k] for each in spec.grams), "1",
-                spec.norms_evidence, spec.norms_source,
-            )
+            Row(f"{GRAM}{j}_{k}", tuple(each[j][k] for each in spec.grams), "1", word, source)
             for j, k in _pairs(spec.order)
-        ]  # fmt: skip
+        ]
     return rows
 
 
@@ -104,7 +108,29 @@ def _circuit_rows(circuit: CountedCircuit) -> list[Row]:
 
 def is_of_circuit(record: Record) -> bool:
     """Whether a record is that of `qdescent circuit`."""
+    return any(row.name == REASON or row.name.startswith(COUNT) for row in record.rows)
+
+
+def has_round(record: Record) -> bool:
+    """Whether a record has the round that it priced."""
     return any(row.name.startswith(AT) for row in record.rows)
+
+
+def read_round(record: Record, name: str) -> RoundSpec:
+    """The round that a run priced, as it was recorded.
+
+    Args:
+        record: of the run.
+        name: of the argument that it was given by.
+
+    Raises:
+        ArgumentError: a row is missing or was changed.
+    """
+    try:
+        return _read_round(record)
+    except (KeyError, ValueError, TypeError) as error:
+        must = "be a whole record of a run"
+        raise argument_error(name, must, f"one that is not: {error}") from None
 
 
 def read_circuit(record: Record, name: str) -> Circuit:
@@ -139,7 +165,7 @@ def _read_round(record: Record) -> RoundSpec:
         if name in SAID:
             given[f"{SAID[name]}_evidence"] = row.evidence
             given[f"{SAID[name]}_source"] = row.source
-        elif name not in ("padding", "coupling_sparsity", "epsilon"):
+        elif name in KNOWN and (row.evidence, row.source) != UNTOLD:
             known[name] = row.evidence, row.source
     if f"{NORM}constant" in rows:
         first = rows[f"{NORM}constant"]
@@ -150,7 +176,9 @@ def _read_round(record: Record) -> RoundSpec:
         given["norms"] = MapNorms(**parts, words=tuple(words) or None)  # type: ignore[arg-type]
         given["norms_evidence"], given["norms_source"] = first.evidence, first.source
     if f"{GRAM}0_0" in rows:
-        order = round(given["order"])
+        order, seen = round(given["order"]), rows[f"{GRAM}0_0"]
+        if (seen.evidence, seen.source) != UNTOLD:
+            known["grams"] = seen.evidence, seen.source
         found = {(j, k): rows[f"{GRAM}{j}_{k}"].curve for j, k in _pairs(order)}
         given["grams"] = tuple(
             tuple(tuple(found[min(j, k), max(j, k)][t] for k in range(order)) for j in range(order))
@@ -177,29 +205,3 @@ def _read_count(record: Record) -> CountedCircuit:
             given[each.name] = whole(each.name)
     given["success"] = check_interval(f"{COUNT}success", rows[f"{COUNT}success"].number, "(0, 1]")
     return CountedCircuit(**given)
-
-
-def priced_of(
-    settings: EstimateSettings, record: Record | None = None, name: str = "from"
-) -> tuple[RoundSpec, CountedCircuit | None]:
-    """The round that the settings ask for, and the circuit where the record is of one.
-
-    Args:
-        settings: of the command line, or the inputs of `price`.
-        record: as of `round_of`.
-        name: of the argument that the record was given by.
-
-    Raises:
-        ArgumentError: as `round_of` does; beside a circuit an input that it says itself.
-    """
-    if record is None and settings.from_:
-        record = read_run(settings.from_, "from")
-    if record is None or not is_of_circuit(record):
-        return round_of(settings, record), None
-    spec, circuit = read_circuit(record, name)
-    for each in fields(settings):
-        value = getattr(settings, each.name)
-        if each.name not in BESIDE_CIRCUIT and value != each.default:
-            raise argument_error(each.name, "be left out beside a circuit that was run", value)
-    read = read_of(settings)
-    return replace(spec, **read), circuit

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from qdescent.experiment.estimate.priced_round import priced_of
 from qdescent.experiment.estimate.ranges import WHOLE, Range
-from qdescent.experiment.estimate.recorded import priced_of
 from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.resources.verdict.inputs import NAMED, Case
 

@@ -12,6 +12,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent.carleman.growth import step_factor
 from qdescent.carleman.padding import PaddingChoice, best_padding
 from qdescent.carleman.state_norms import lifted_norm
+from qdescent.experiment.estimate.recorded import round_rows
 from qdescent.experiment.run.measured import (
     blocks_of,
     calls_of,
@@ -39,6 +40,7 @@ KNOWN = {
     "n": (Evidence.EXACT, names.NETWORK_KEPT),
     "parameters": (Evidence.EXACT, names.NETWORK_PARAMETERS),
     "forward_macs": (Evidence.EXACT, "multiply-adds of one sample, counted layer by layer"),
+    "masked_macs": (Evidence.EXACT, "the same, kept weights only"),
     "order": (Evidence.ASSUMED, "the first round's order"),
     "steps": (Evidence.ASSUMED, "the first round's steps"),
     "batch": (Evidence.ASSUMED, "setting `batch`"),
@@ -114,22 +116,26 @@ def price_round(
             "epsilon": EPSILON,
             "known": KNOWN | {"grams": (Evidence.EXACT, "of the first round's terms")},
         }
-        ledger = _first_in_reach(given, kappas)
+        spec, ledger = _first_in_reach(given, kappas)
     progress.advance()
     ratio = ledger.rows.number(names.TIME_RATIO)
     progress.finish(f"{times(ratio)} the classical round")
-    return ledger, [*rows, *ledger.rows.under(names.LEDGER)]
+    return ledger, [*rows, *ledger.rows.under(names.LEDGER), *round_rows(spec)]
 
 
-def _first_in_reach(given: dict[str, Any], kappas: list[dict[str, Any]]) -> Ledger:
-    """The price at the first of these kappas that a machine can bear."""
+def _first_in_reach(
+    given: dict[str, Any], kappas: list[dict[str, Any]]
+) -> tuple[RoundSpec, Ledger]:
+    """The round with the first of these kappas that a machine can bear, and its price."""
     *others, last = kappas
     for known in others:
         try:
-            return ledger_of(RoundSpec(**given, **known), region=True)
+            spec = RoundSpec(**given, **known)
+            return spec, ledger_of(spec, region=True)
         except ArgumentError:  # the bound diverges, or no distillation is that good
             continue
-    return ledger_of(RoundSpec(**given, **last), region=True)
+    spec = RoundSpec(**given, **last)
+    return spec, ledger_of(spec, region=True)
 
 
 def _modelled(settings: Settings, spectrum: Spectrum, run: Run) -> PaddingChoice:
