@@ -255,6 +255,15 @@ def test_outputs_without_classes_are_refused_before_the_training():
         )
 
 
+def test_samples_of_another_precision_than_the_weights_are_one_sentence():
+    x, y = torch.ones(4, 3).double(), torch.tensor([0, 1, 0, 1])
+    samples, network = Samples((x, y), (x, y), "made here"), torch.nn.Linear(3, 2)
+    must = r"`data` must fit the network \(torch.as_tensor\(inputs\).to\(torch.float32\), the type"
+    with pytest.raises(ArgumentError, match=must):
+        train_dense(network, torch.nn.functional.cross_entropy, samples, 1)
+    train_dense(network.double(), torch.nn.functional.cross_entropy, samples, 1)
+
+
 def test_a_dense_training_goes_on_from_a_state_of_its_own_alone():
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(20, 1, 2, 2, generator=generator)

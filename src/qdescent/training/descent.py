@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from qdescent._array_checks import check_tensor
 from qdescent._checks import (
+    ArgumentError,
     argument_error,
     check_callable,
     check_instance,
@@ -33,6 +34,7 @@ from qdescent.learning.datasets import ImageData
 from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.descent.sgd import SGD, step_change
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.refusals.cures import data_must, not_taken
 from qdescent.learning.task import Task
 from qdescent.training.dense.state import DenseState, check_goes_on, restored, tensors_in
 from qdescent.training.samples import Samples, named_correctly, samples_in
@@ -195,8 +197,9 @@ def train_dense(
         DenseState after the last epoch.
 
     Raises:
-        ArgumentError: the loss became NaN or infinite; targets that are no class labels; a state of
-            other settings, or of more epochs.
+        ArgumentError: the loss became NaN or infinite; samples that the network does not take (of
+            another precision); targets that are no class labels; a state of other settings, or of
+            more epochs.
     """
     check_instance("network", network, nn.Module, called="a torch.nn.Module")
     check_callable("loss", loss, "a function of (outputs, targets)")
@@ -230,7 +233,13 @@ def train_dense(
     one = _at(samples.train, torch.tensor([0], device="cpu"), total_samples)
     way = ways_to_call(network, *one)[0]
     with torch.no_grad():  # where in its outputs the loss finds the logits
-        first = called(network.eval(), one[0], way)
+        try:
+            first = called(network.eval(), one[0], way)
+        except (ArgumentError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # whatever a stranger's forward raises
+            must = data_must(network, one[0])
+            raise argument_error("data", must, not_taken(error)) from error
         reads = prediction_in(first) or ()
     if named_correctly(first := part_at(first, reads), one[1]) is None:
         must = "have class labels (B, ...) as targets, for outputs (B, classes, ...)"

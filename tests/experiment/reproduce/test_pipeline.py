@@ -156,7 +156,7 @@ def test_bad_settings_are_one_sentence(given, sentence):
         ({"images": 10**6}, "`images` must be at most 5000"),
         ({"batch": 5001}, "`batch` must be at most the number of training images"),
         ({"data_root": "/nowhere"}, "`data_root` must"),
-        ({"data": "cifar-100"}, "`data_root` must"),
+        ({"data": "cifar-100"}, "`data_root` must be given where data is cifar-100 .--data-root"),
         ({"trained": "/nowhere.safetensors"}, "`trained` must"),
     ],
 )

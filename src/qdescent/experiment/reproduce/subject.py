@@ -72,6 +72,9 @@ def load_images(settings: ReproduceSettings) -> ImageData:
         ArgumentError: files that are missing or damaged; more images asked for than there are.
     """
     if settings.data == "cifar-100":
+        if not settings.data_root:
+            must = "be given where data is cifar-100 (--data-root, its archive or its folder)"
+            raise argument_error("data_root", must, "missing")
         data = load_cifar100(settings.data_root)
     else:
         data = load_fashion_mnist(settings.data_root or None)
