@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -173,6 +174,7 @@ def same(found, wanted):
             assert (a - b).norm() <= 1e-10 * b.norm()
 
 
+@pytest.mark.slow
 def test_two_processes_find_a_segment_as_one_does(tmp_path):
     assert [code for code, _ in forked(lambda: child(tmp_path))] == [0, 0]
     first, second = (torch.load(tmp_path / f"rank{rank}", weights_only=True) for rank in range(2))

@@ -90,7 +90,7 @@ def test_a_controller_without_a_tail_and_one_without_eyes_are_caught(monkeypatch
 @pytest.mark.parametrize(
     ("orders", "round_cost"),
     [
-        ((2, 3), 30.0),
+        pytest.param((2, 3), 30.0, marks=pytest.mark.slow),
         ((1, 2, 4), 0.0),
         pytest.param((2, 3), 0.0, marks=pytest.mark.slow),
         pytest.param((2, 3), 1e4, marks=pytest.mark.slow),

@@ -59,6 +59,7 @@ def fewest(x, error):
     return best
 
 
+@pytest.mark.slow
 def test_no_other_length_or_order_is_cheaper():
     """Every sixth end of each order is priced by hand."""
     task = small_task(0)

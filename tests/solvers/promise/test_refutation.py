@@ -118,7 +118,9 @@ def test_a_declared_bound_is_held_to_the_same():
     assert QSVT(1e-2).solve(system).status is Status.KAPPA_REFUTED
 
 
-@pytest.mark.parametrize("dtype", [F64, C128], ids=["real", "complex"])
+@pytest.mark.parametrize(
+    "dtype", [F64, pytest.param(C128, marks=pytest.mark.slow)], ids=["real", "complex"]
+)
 def test_never_above_what_is_needed(dtype):
     """A certain refutation: no kappa that is right to six digits is refuted, whatever the start."""
     for seed in range(3):

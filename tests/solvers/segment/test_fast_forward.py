@@ -299,6 +299,7 @@ def random_segments():
             yield task, space, steps, share / largest
 
 
+@pytest.mark.slow
 def test_the_estimate_is_above_the_error_on_random_networks(monkeypatch):
     """And never below .8 of it; without the factor for what the stand-ins of the sources leave open
     it can be below half.

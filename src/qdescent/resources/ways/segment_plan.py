@@ -211,10 +211,10 @@ def second_supremum(y: float, steps: int) -> float:
     that of all steps.
     """
     if abs(y - 1) * steps < _FEW:
-        return steps**3 / 3
+        return (steps - 1) * steps * (2 * steps - 1) / 6
     with np.errstate(all="ignore"):
         G = _sum_at(y, steps)
-        last = float(np.exp((steps - 1) * np.log(y))) if y > 0 else 0.0
+        last = float(np.float64(y) ** (steps - 1))
         return float(last * G - 2 * steps * last + G) / (y - 1) ** 2
 
 
