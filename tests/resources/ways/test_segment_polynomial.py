@@ -5,8 +5,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from qdescent.quantum.algorithms.power_sums import geometric_sums
 from qdescent.resources.ways.segment_plan import second_supremum
-from qdescent.resources.ways.segment_polynomial import geometric_sums, segment_polynomial
+from qdescent.resources.ways.segment_polynomial import segment_polynomial
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 278])

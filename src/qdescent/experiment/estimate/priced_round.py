@@ -30,6 +30,7 @@ from qdescent.experiment.estimate.inputs import (
 )
 from qdescent.experiment.estimate.recorded import (
     KNOWN,
+    UNTOLD,
     has_round,
     is_of_circuit,
     read_circuit,
@@ -152,7 +153,9 @@ def _map(
     told: dict[str, Any] = {}
     flags = {name: Found(given[name], Evidence.ASSUMED, f"setting `{name}`")
              for name in MAP if name in given}  # fmt: skip
-    rate = flags.get("learning_rate") or Found(run.learning_rate, *run.known["learning_rate"])
+    rate = flags.get("learning_rate") or Found(
+        run.learning_rate, *run.known.get("learning_rate", UNTOLD)
+    )
     seen = {
         end: Found(getattr(run, end), run.spectrum_evidence, run.spectrum_source)
         for end in SPECTRUM

@@ -86,7 +86,7 @@ def powers(weights: Floats, y: Floats) -> Floats:
     """
     rows, count = weights.shape
     if count > BLOCK and not np.ptp(weights):
-        return np.broadcast_to(weights[0, 0] * _geometric(y, count), (rows, len(y)))
+        return np.broadcast_to(weights[0, 0] * geometric_sums(y, count), (rows, len(y)))
     size = min(BLOCK, count)
     padded = np.zeros((rows, -(-count // size) * size))
     padded[:, :count] = weights
@@ -102,9 +102,11 @@ def powers(weights: Floats, y: Floats) -> Floats:
     return total
 
 
-def _geometric(y: Floats, count: int) -> Floats:
-    """sum_{t<T} y^t = (y^T - 1)/(y - 1), near y = 1 by d = y - 1 alone."""
-    d = y - 1
-    with np.errstate(divide="ignore", invalid="ignore"):
-        grown = np.where(y > 0.5, np.expm1(count * np.log1p(d)), y**count - 1)
-        return np.where(d == 0, float(count), grown / d)
+def geometric_sums(y: Floats, count: int) -> Floats:
+    """sum_{t<T} y^t = (y^T - 1)/(y - 1), for any T, infinite beyond floats; near y = 1 by d = y - 1
+    alone: a transform would take what is rounded there for modes.
+    """
+    d, T = y - 1, float(count)
+    with np.errstate(all="ignore"):
+        grown = np.where(y > 0.5, np.expm1(T * np.log1p(d)), y**T - 1)
+        return np.where(d == 0, T, grown / d)

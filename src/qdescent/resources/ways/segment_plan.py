@@ -15,13 +15,10 @@ from qdescent._arrays import Floats
 from qdescent.linalg.gram import GramRule
 from qdescent.quantum.algorithms.bounded_polynomials import BoundedPolynomial, bounded
 from qdescent.quantum.algorithms.node_polynomials import NodeSums, choose_nodes, weighed
+from qdescent.quantum.algorithms.power_sums import geometric_sums
 from qdescent.quantum.algorithms.rounds import runs_needed
 from qdescent.quantum.algorithms.sharpening import WORTH, cheapest_place, floor_at, is_wasted
-from qdescent.resources.ways.segment_polynomial import (
-    SegmentPolynomial,
-    geometric_sums,
-    segment_polynomials,
-)
+from qdescent.resources.ways.segment_polynomial import SegmentPolynomial, segment_polynomials
 from qdescent.resources.ways.segment_start import Start
 
 NODES_SHARE = 16  # of the tolerance: what each polynomial of a node may miss, of any start
@@ -213,10 +210,6 @@ def second_supremum(y: float, steps: int) -> float:
     if abs(y - 1) * steps < _FEW:
         return (steps - 1) * steps * (2 * steps - 1) / 6
     with np.errstate(all="ignore"):
-        G = _sum_at(y, steps)
+        G = float(geometric_sums(np.array([y]), steps)[0])
         last = float(np.float64(y) ** (steps - 1))
         return float(last * G - 2 * steps * last + G) / (y - 1) ** 2
-
-
-def _sum_at(y: float, steps: int) -> float:
-    return float(geometric_sums(np.array([y]), steps)[0])

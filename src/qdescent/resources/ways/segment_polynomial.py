@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.fft import dct
 
-from qdescent._arrays import Floats
-from qdescent.quantum.algorithms.power_sums import roots
+from qdescent.quantum.algorithms.power_sums import (
+    ROUNDING,
+    coefficients_of,
+    geometric_sums,
+    roots,
+)
 
 _POINTS = 64  # of a cosine transform; doubled until the last quarter is rounding
 _EXACT_STEPS = 10**6  # beyond, the degree is that of the bound on the tail
-_TINY = 2e-15  # a Chebyshev coefficient below it is rounding
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,8 @@ def segment_polynomials(
     points = _POINTS
     while len(open_):
         values = geometric_sums(c[open_] + a[open_] * roots(points), steps)
-        found = np.abs(dct(values, type=2) / points)
-        found[:, 0] /= 2
-        rounding = _TINY * suprema[open_]
+        found = np.abs(coefficients_of(values))
+        rounding = ROUNDING * suprema[open_]
         done = found[:, 3 * points // 4 :].max(axis=1) <= rounding
         done |= points >= 2 * steps
         tails = np.cumsum(found[done, ::-1], axis=1)[:, ::-1]
@@ -92,14 +93,3 @@ def segment_polynomials(
         SegmentPolynomial(*each, int(degree), float(supremum))
         for each, degree, supremum in zip(both, degrees, suprema, strict=True)
     ]
-
-
-def geometric_sums(y: Floats, steps: int) -> Floats:
-    """sum_{t<T} y^t = (y^T - 1)/(y - 1), for any T; near y = 1 by y - 1 alone: a transform would
-    take what is rounded there for modes.
-    """
-    d, count = y - 1, float(steps)
-    with np.errstate(all="ignore"):
-        near = np.expm1(count * np.log1p(d))
-        far = np.sign(y) ** (steps % 2) * np.exp(count * np.log(np.abs(y))) - 1
-        return np.where(d == 0, count, np.where(y > 0.5, near, far) / d)

@@ -15,9 +15,9 @@ from scipy.optimize import nnls
 from qdescent._arrays import Floats
 from qdescent.linalg.map_norms import MapNorms
 from qdescent.quantum.algorithms.bounded_polynomials import Shape
+from qdescent.quantum.algorithms.power_sums import geometric_sums
 from qdescent.quantum.algorithms.rounds import rounds_needed
 from qdescent.quantum.algorithms.sharpening import SUBNORMALISATION
-from qdescent.resources.ways.segment_polynomial import geometric_sums
 
 _MODES = 65  # of the window, among which F_0 is shared out
 _TIMES = 48  # lengths of u_t that the shares are held to
